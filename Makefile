@@ -1,0 +1,70 @@
+# Developing, trying and testing ocpv.scale. Everything is kept below .cache; `make clean` removes it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+SCENARIO ?= small
+REPORT ?= demo-report
+PYTEST_ARGS ?=
+BIN := .cache/venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/link:$(CURDIR)/.cache/collections
+export PYTHONPATH := $(CURDIR)/.cache/link:$(CURDIR)/.cache/collections:$(CURDIR)/tests
+export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
+export ANSIBLE_LOCALHOST_WARNING := false
+export MYPYPATH := $(CURDIR)/.cache/link:$(CURDIR)/.cache/collections:$(CURDIR)/tests
+
+.PHONY: help setup setup-system demo test lint sanity unit integration docs build bench lock clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## Make the environment below .cache (quick when it is there)
+	@python3 tests/env/setup.py
+
+setup-system:
+	@python3 tests/env/setup.py --system
+
+demo: setup ## Run the staged rebalance on an embedded cluster (SCENARIO=small|reference), leave a report in demo-report
+	@python -m demo --scenario $(SCENARIO) --report $(REPORT)
+
+test: setup-system lint sanity build unit integration ## Run everything
+
+lint: setup ## Format, types, YAML, Ansible content, documentation
+	ruff check .
+	ruff format --check .
+	mypy
+	yamllint --strict .
+	ansible-lint --offline
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all .
+	antsibull-changelog lint
+	python tests/env/generate_docs.py --check
+
+sanity: setup ## ansible-test sanity on a copy of the collection
+	python tests/env/sanity.py
+
+unit: setup ## Pure code: tables and properties
+	pytest tests/unit -n 2 --dist loadfile $(PYTEST_ARGS)
+
+integration: setup ## Modules, role and playbooks against the simulated cluster
+	pytest tests/integration -n 2 --dist loadfile $(PYTEST_ARGS)
+
+docs: setup ## Write the module reference in docs/reference from the code
+	python tests/env/generate_docs.py
+
+build: setup ## Build the collection's tarball below .cache/dist
+	rm -rf .cache/dist
+	ansible-galaxy collection build --force --output-path .cache/dist .
+	python tests/env/check_build.py .cache/dist
+
+bench: setup ## Benchmarks, each beside its peer or its limit
+	python -m bench
+
+lock: setup ## Renew the locks in requirements from the .in files
+	python -m venv .cache/lock
+	.cache/lock/bin/python -m pip install --quiet uv
+	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url requirements/dev.in -o requirements/dev.txt
+	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url --no-deps requirements/collections.in -o requirements/collections.txt
+
+clean: ## Remove all that setup and tests left
+	rm -rf .cache .ansible demo-report

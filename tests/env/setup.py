@@ -1,0 +1,176 @@
+"""Set up everything that developing and testing this collection needs, below the checkout's .cache folder.
+
+Runs under any Python 3.8 or later with nothing installed: it looks for an interpreter that the pinned ansible-core takes,
+makes a virtual environment from the lock file, unpacks the collections that this one builds on, and links the checkout to
+where Ansible looks for it. A second run finds everything in place and ends at once.
+
+    python3 tests/env/setup.py            # virtual environment, collections, link
+    python3 tests/env/setup.py --system   # Debian packages that tests need, too (root or sudo)
+"""
+
+import argparse
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CACHE = os.path.join(ROOT, ".cache")
+VENV = os.path.join(CACHE, "venv")
+NEEDED = (3, 12)
+COLLECTIONS = ("kubernetes.core", "ansible.posix")
+SYSTEM_PACKAGES = {"/usr/bin/chromium": "chromium", "/usr/bin/chromedriver": "chromium-driver", "/usr/bin/openssl": "openssl"}
+
+
+def say(text):
+    print(f"setup: {text}", flush=True)
+
+
+def stop(text):
+    sys.exit(f"setup: {text}")
+
+
+def run(command, **options):
+    result = subprocess.run(command, **options)
+    if result.returncode:
+        stop(f"failed ({result.returncode}): {' '.join(command)}")
+
+
+def works(python):
+    """Return the version of an interpreter that can make virtual environments, None for any other file."""
+    probe = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.run([python, "-c", probe], capture_output=True, text=True, timeout=30)
+        return tuple(int(part) for part in answer.stdout.split(".")) if answer.returncode == 0 else None
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def find_python():
+    """Return the newest installed interpreter that the pinned ansible-core takes; PYTHON in the environment wins."""
+    if os.environ.get("PYTHON"):
+        candidates = [os.environ["PYTHON"]]
+    else:
+        names = [f"python3.{minor}" for minor in (14, 13, 12)] + ["python3", sys.executable]
+        candidates = [path for path in (shutil.which(name) for name in names) if path]
+        for home in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
+            candidates += glob.glob(os.path.join(home, "versions/3.*/bin/python3")) if home else []
+        candidates += glob.glob("/opt/*/bin/python3.1[2-9]") + glob.glob("/usr/local/bin/python3.1[2-9]")
+    found = []
+    for path in dict.fromkeys(candidates):
+        version = works(path)
+        if version:
+            found.append((version, path))
+    fitting = [item for item in found if NEEDED <= item[0] < (3, 15)]
+    if not fitting:
+        seen = ", ".join(f"{path} ({version[0]}.{version[1]})" for version, path in found) or "none at all"
+        stop(
+            f"Python {NEEDED[0]}.{NEEDED[1]}, 3.13 or 3.14 with the venv module is needed (ansible-core requires it); found: {seen}. "
+            "Install one (on Debian: a newer release's python3 and python3-venv, or pyenv) "
+            "or name it: PYTHON=/path/to/python3.13 make setup"
+        )
+    return max(fitting)[1]
+
+
+def digest(*paths):
+    value = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            value.update(file.read())
+    return value.hexdigest()
+
+
+def done(stamp, value):
+    try:
+        with open(stamp) as file:
+            return file.read() == value
+    except OSError:
+        return False
+
+
+def mark(stamp, value):
+    with open(stamp, "w") as file:
+        file.write(value)
+
+
+def make_environment():
+    lock = os.path.join(ROOT, "requirements", "dev.txt")
+    stamp, value = os.path.join(VENV, ".complete"), digest(lock)
+    pip = [os.path.join(VENV, "bin", "python"), "-m", "pip", "--disable-pip-version-check"]
+    if done(stamp, value) and works(pip[0]):
+        return
+    if not works(pip[0]):
+        python = find_python()
+        say(f"making a virtual environment with {python}")
+        run([python, "-m", "venv", "--clear", VENV])
+    say("installing the locked Python packages (about a minute)")
+    run(pip + ["install", "--quiet", "--require-hashes", "--no-deps", "-r", lock])
+    mark(stamp, value)
+
+
+def unpack_collections():
+    lock = os.path.join(ROOT, "requirements", "collections.txt")
+    target = os.path.join(CACHE, "collections")
+    stamp, value = os.path.join(target, ".complete"), digest(lock, os.path.abspath(__file__))
+    if done(stamp, value):
+        return
+    say(f"fetching the collections {', '.join(COLLECTIONS)}")
+    download = os.path.join(CACHE, "download")
+    shutil.rmtree(download, ignore_errors=True)
+    python = os.path.join(VENV, "bin", "python")
+    run([python, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps", "--require-hashes"]
+        + ["--dest", download, "-r", lock])
+    shutil.rmtree(target, ignore_errors=True)
+    roots = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in COLLECTIONS)
+    with zipfile.ZipFile(glob.glob(os.path.join(download, "ansible-*.whl"))[0]) as wheel:
+        wheel.extractall(target, [name for name in wheel.namelist() if name.startswith(roots)])
+    shutil.rmtree(download)
+    mark(stamp, value)
+
+
+def link_checkout():
+    """Let Ansible find the checkout as ocpv.scale, whatever the folder is called."""
+    folder = os.path.join(CACHE, "link", "ansible_collections", "ocpv")
+    link = os.path.join(folder, "scale")
+    os.makedirs(folder, exist_ok=True)
+    if not os.path.islink(link) or os.readlink(link) != ROOT:
+        if os.path.lexists(link):
+            os.remove(link)
+        os.symlink(ROOT, link)
+
+
+def install_system_packages():
+    missing = [package for path, package in SYSTEM_PACKAGES.items() if not os.path.exists(path)]
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        say(f"not a Debian system: install {' '.join(missing)} by hand, or the tests that need them will say so")
+        return
+    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if prefix and (not shutil.which("sudo") or subprocess.run(prefix + ["true"], capture_output=True).returncode):
+        say(f"neither root nor sudo: install {' '.join(missing)} by hand, or the tests that need them will say so")
+        return
+    say(f"installing Debian packages: {' '.join(missing)}")
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    quiet = {"stdout": subprocess.DEVNULL, "env": environment}
+    run(prefix + ["apt-get", "-qq", "update"], **quiet)
+    run(prefix + ["apt-get", "-qq", "install", "-y", "--no-install-recommends"] + missing, **quiet)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--system", action="store_true", help="install Debian packages that tests need, too")
+    options = parser.parse_args()
+    os.makedirs(CACHE, exist_ok=True)
+    make_environment()
+    unpack_collections()
+    link_checkout()
+    if options.system:
+        install_system_packages()
+
+
+if __name__ == "__main__":
+    main()
