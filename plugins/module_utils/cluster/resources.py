@@ -4,8 +4,8 @@
 
 """The kinds of objects this collection reads and writes, and their paths in the Kubernetes API.
 
-The only place that knows groups, versions and plural names. Kinds whose served version differs between releases are made
-by a function (hyperconvergeds).
+The only place that knows groups, versions and plural names. Kinds whose served version differs between releases are
+made by a function (hyperconvergeds).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ResourceType:
     def path(self, namespace: Optional[str] = None, name: Optional[str] = None, subresource: str = "") -> str:
         """Return the URL path of a collection, an object or an object's subresource.
 
-        Without C(namespace) the path of a namespaced kind is that of all namespaces, which serves lists and watches only.
+        Without C(namespace) the path of a namespaced kind is that of all namespaces: for lists and watches only.
         """
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if self.namespaced and namespace:

@@ -1,0 +1,119 @@
+# Copyright (c) 2026, the ocpv.scale contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every module does alike: connection options, the gateway to the cluster, and errors as module failures."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from typing import Any, Callable, Mapping, Optional
+
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+
+from .cluster import api_errors
+from .cluster.gateway import Gateway
+from .cluster.transport import Transport
+from .errors import ApiError, InvalidInput, OcpvError
+
+GatewayFactory = Callable[[], Gateway]
+Operation = Callable[[Any, GatewayFactory], Mapping[str, Any]]
+
+MINIMUM_KUBERNETES = "28.1.0"
+# these two releases send no bearer token at all
+BROKEN_KUBERNETES = ("36.0.0", "36.0.1")
+_PASSWORD_ADVICE = (
+    "the Kubernetes API takes no user name and password. Get a token with community.okd.openshift_auth (or "
+    "`oc whoami -t`) and pass it as api_key"
+)
+
+
+def auth_argument_spec() -> dict[str, Any]:
+    """Return a copy of kubernetes.core's connection options (documented in doc_fragments/auth.py)."""
+    return deepcopy(AUTH_ARG_SPEC)
+
+
+def run_module(
+    spec: Mapping[str, Any], operation: Operation, *, supports_check_mode: bool = True, **module_options: Any
+) -> None:
+    """Run a module: parse its options, call C(operation(module, gateway_factory)), return its result to Ansible.
+
+    C(spec) are the module's own options, to which the connection options are added; C(module_options) go to AnsibleModule
+    (required_if, mutually_exclusive, ...). The gateway is made, and the kubernetes library loaded, only when the factory is
+    called. An OcpvError becomes a failure with C(msg), C(hint), C(details) and C(error) (the error's class name).
+    """
+    module = AnsibleK8SModule(
+        argument_spec={**auth_argument_spec(), **spec},
+        supports_check_mode=supports_check_mode,
+        check_k8s=False,
+        check_pyyaml=False,
+        **module_options,
+    )
+    try:
+        result = operation(module, lambda: connect(module))
+    except OcpvError as error:
+        module.fail_json(msg=str(error), hint=error.hint, details=error.details, error=type(error).__name__)
+    else:
+        module.exit_json(**{"changed": False, **result})
+
+
+def connect(module: Any = None, *, retry_seconds: float = 60.0, **auth: Any) -> Gateway:
+    """Return a Gateway by the connection options of a module, of C(auth) (same names), or of the environment.
+
+    Raises InvalidInput for options that cannot work and ApiError when the API server does not answer or refuses.
+    """
+    _check_kubernetes()
+    _check_password(module.params if module is not None else auth)
+    # loads the kubernetes library (0.3 to 0.6 s), which work on files does not need
+    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+
+    try:
+        client = get_api_client(module, **auth)
+    except Exception as error:
+        raise _connection_error(error) from error
+    return Gateway(Transport(client.client.client), retry_seconds=retry_seconds)
+
+
+def _check_kubernetes() -> None:
+    option = "the Python library kubernetes"
+    needed = f"{MINIMUM_KUBERNETES} or later, but not {' or '.join(BROKEN_KUBERNETES)}, is needed by this Python"
+    hint = "Install it, for example with `pip install -U kubernetes`."
+    try:
+        from kubernetes import __version__ as version
+    except ImportError as error:
+        raise InvalidInput(option, "missing", needed, hint=hint) from error
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    minimum = tuple(int(part) for part in MINIMUM_KUBERNETES.split(".")[:2])
+    if numbers < minimum or version in BROKEN_KUBERNETES:
+        raise InvalidInput(option, version, needed, hint=hint)
+
+
+def _check_password(options: Mapping[str, Any]) -> None:
+    """Refuse user name and password, which the client library accepts and never sends."""
+
+    def given(name: str) -> Any:
+        return options.get(name) or os.environ.get(f"K8S_AUTH_{name.upper()}")
+
+    if (given("username") or given("password")) and not given("api_key"):
+        raise InvalidInput("username", given("username") or "", _PASSWORD_ADVICE)
+
+
+def _connection_error(error: Exception) -> OcpvError:
+    """Return our error for whatever reading the configuration and the first requests may raise."""
+    status = getattr(error, "status", None)
+    what, request = "reach the API server", "GET /version"
+    if isinstance(status, int) and status:
+        headers = getattr(error, "headers", None) or {}
+        body = getattr(error, "body", None) or b""
+        return api_errors.from_answer(
+            what, request, status, headers, body if isinstance(body, bytes) else body.encode()
+        )
+    reason: Optional[Any] = getattr(error, "reason", None)
+    if type(error).__module__.startswith("urllib3"):
+        return api_errors.unreachable(what, request, str(reason or error))
+    return ApiError(
+        f"Could not read the connection to the cluster: {error}",
+        hint="Check kubeconfig, context, host and certificates (options or K8S_AUTH_* variables).",
+    )
