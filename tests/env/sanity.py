@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 HOME = CACHE / "home"
 COPY = CACHE / "root" / "ansible_collections" / "ocpv" / "scale"
-GET_PIP = '''\
+GET_PIP = """\
 import ensurepip, os, subprocess, sys
 ensurepip.bootstrap()
 bundle = "/etc/ssl/certs/ca-certificates.crt"
@@ -23,13 +23,16 @@ if os.path.exists(bundle):
     os.environ.setdefault("PIP_CERT", bundle)
 wanted = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
 subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", *wanted])
-'''
+"""
 
 
 def copy_collection() -> None:
     """Copy what git knows or would add, so that work in progress is checked as well."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     ).stdout
     shutil.rmtree(COPY, ignore_errors=True)
     for name in listed.decode().split("\0"):
@@ -69,7 +72,9 @@ def main() -> int:
     bootstrap.mkdir(parents=True, exist_ok=True)
     for name in ("get_pip_25_2.py", "get_pip_24_2.py", "get_pip_23_1_2.py"):
         (bootstrap / name).write_text(GET_PIP)
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "ANSIBLE_COLLECTIONS_PATH")}
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "ANSIBLE_COLLECTIONS_PATH")
+    }
     environment["PATH"] = os.pathsep.join(
         [str(CACHE / "venv" / "bin"), str(working_interpreters()), "/usr/local/sbin", "/usr/local/bin"]
         + ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]

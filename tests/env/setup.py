@@ -22,7 +22,11 @@ CACHE = os.path.join(ROOT, ".cache")
 VENV = os.path.join(CACHE, "venv")
 NEEDED = (3, 12)
 COLLECTIONS = ("kubernetes.core", "ansible.posix")
-SYSTEM_PACKAGES = {"/usr/bin/chromium": "chromium", "/usr/bin/chromedriver": "chromium-driver", "/usr/bin/openssl": "openssl"}
+SYSTEM_PACKAGES = {
+    "/usr/bin/chromium": "chromium",
+    "/usr/bin/chromedriver": "chromium-driver",
+    "/usr/bin/openssl": "openssl",
+}
 
 
 def say(text):
@@ -121,8 +125,10 @@ def unpack_collections():
     download = os.path.join(CACHE, "download")
     shutil.rmtree(download, ignore_errors=True)
     python = os.path.join(VENV, "bin", "python")
-    run([python, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps", "--require-hashes"]
-        + ["--dest", download, "-r", lock])
+    run(
+        [python, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps", "--require-hashes"]
+        + ["--dest", download, "-r", lock]
+    )
     shutil.rmtree(target, ignore_errors=True)
     roots = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in COLLECTIONS)
     with zipfile.ZipFile(glob.glob(os.path.join(download, "ansible-*.whl"))[0]) as wheel:
