@@ -92,9 +92,8 @@ def module_page(name: str, entry: dict[str, Any]) -> str:
     parts += ["## Options", "", *options(document.get("options") or {}), ""]
     parts += ["## Attributes", ""]
     for attribute, value in sorted((document.get("attributes") or {}).items()):
-        parts.append(
-            f"- `{attribute}`: {value.get('support', value.get('membership'))}. {plain(value.get('details', ''))}".rstrip()
-        )
+        support = value.get("support") or ", ".join(value.get("membership") or ())
+        parts.append(f"- `{attribute}`: {support}. {plain(value.get('details'))}".rstrip())
     parts += ["", "## Examples", "", "```yaml", (entry.get("examples") or "").strip(), "```", ""]
     parts += ["## Return values", "", *returned(entry.get("return") or {}), ""]
     return "\n".join(parts)

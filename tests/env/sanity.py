@@ -1,7 +1,7 @@
 """Run ansible-test sanity on a copy of the collection.
 
-ansible-test wants to lie in a real folder ansible_collections/ocpv/scale with its dependencies beside it, and only works
-with interpreters that start: the copy, a PATH without broken ones, and a home below .cache give it both. Its own
+ansible-test wants to lie in a real folder ansible_collections/ocpv/scale with its dependencies beside it, and only
+works with interpreters that start: the copy, a PATH without broken ones, and a home below .cache give it both. Its own
 bootstrap of pip, which would download a script, is replaced by the interpreter's ensurepip.
 """
 

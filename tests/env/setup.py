@@ -1,8 +1,8 @@
 """Set up everything that developing and testing this collection needs, below the checkout's .cache folder.
 
-Runs under any Python 3.8 or later with nothing installed: it looks for an interpreter that the pinned ansible-core takes,
-makes a virtual environment from the lock file, unpacks the collections that this one builds on, and links the checkout to
-where Ansible looks for it. A second run finds everything in place and ends at once.
+Runs under any Python 3.8 or later with nothing installed: it looks for an interpreter that the pinned ansible-core
+takes, makes a virtual environment from the lock file, unpacks the collections that this one builds on, and links the
+checkout to where Ansible looks for it. A second run finds everything in place and ends at once.
 
     python3 tests/env/setup.py            # virtual environment, collections, link
     python3 tests/env/setup.py --system   # Debian packages that tests need, too (root or sudo)
@@ -72,7 +72,8 @@ def find_python():
     if not fitting:
         seen = ", ".join(f"{path} ({version[0]}.{version[1]})" for version, path in found) or "none at all"
         stop(
-            f"Python {NEEDED[0]}.{NEEDED[1]}, 3.13 or 3.14 with the venv module is needed (ansible-core requires it); found: {seen}. "
+            "Python 3.12, 3.13 or 3.14 with the venv module is needed (ansible-core requires it); "
+            f"found: {seen}. "
             "Install one (on Debian: a newer release's python3 and python3-venv, or pyenv) "
             "or name it: PYTHON=/path/to/python3.13 make setup"
         )
