@@ -192,6 +192,8 @@ class Instance:
     requests: Optional[Resources] = None
     usage: Optional[Usage] = None
     dirty_rate_bytes_per_second: Optional[float] = None
+    # nodeSelector of its active launcher pod: holds what only virt-controller knows (host-model CPU, TSC frequency)
+    launcher_selector: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def paused(self) -> bool:
