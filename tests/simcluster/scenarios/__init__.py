@@ -8,14 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from pathlib import Path
 from typing import Any
 
-from . import build, small
+from . import awkward, build, files, reference, small
+from .files import InvalidScenario
 from .values import INSTALLED_AT, Layout
+
+__all__ = ["InvalidScenario", "Scenario", "load", "names"]
 
 _LAYOUTS: dict[str, Callable[[int], Layout]] = {
     "small": small.layout,
+    "reference": reference.layout,
+    "tight": awkward.tight,
+    "mixed-cpu": awkward.mixed_cpu,
+    "v1beta1": awkward.v1beta1,
+    "single-node": awkward.single_node,
 }
 
 
@@ -24,8 +32,8 @@ class Scenario:
     """What a simulated cluster starts from.
 
     C(objects) yields plain dicts as the API returns them, without resourceVersion and managedFields, and can be read
-    once. C(settings) may hold: hyperconverged_versions (list), vmim_added_node_selector (bool), migration (parameters of
-    the duration model), time_scale, faults, tokens.
+    once. C(settings) holds hyperconverged_versions (list) and vmim_added_node_selector (bool), and may hold migration
+    (parameters of the duration model), time_scale, faults, tokens.
     """
 
     name: str
@@ -42,21 +50,58 @@ def names() -> list[str]:
 def load(name_or_path: str, *, seed: int = 0, now: datetime | None = None) -> Scenario:
     """The scenario of that name, or read from a file.
 
-    C(seed) varies where machines start where that is left to chance. C(now) is when nodes were last heard of; without
-    it all times are in the past and only the controllers make the nodes fresh. Raises ValueError for an unknown name.
+    C(seed) varies where machines start. C(now) is when nodes were last heard of; without it that is long ago, and only
+    the controllers make the nodes fresh. Raises InvalidScenario.
     """
     heartbeat = INSTALLED_AT if now is None else now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if name_or_path not in _LAYOUTS:
-        raise ValueError(f"scenario {name_or_path!r} is unknown: use one of {', '.join(names())}, or the path of a file")
-    layout = _LAYOUTS[name_or_path](seed)
-    return scenario_of(layout, heartbeat)
+    if name_or_path in _LAYOUTS:
+        return _built(_LAYOUTS[name_or_path](seed), heartbeat)
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise InvalidScenario(
+            f"scenario {name_or_path!r} is unknown and no file: use {', '.join(names())}, or the path of a YAML or JSON file"
+        )
+    return _from_file(path, seed, heartbeat)
 
 
-def scenario_of(layout: Layout, heartbeat: str = INSTALLED_AT) -> Scenario:
-    """C(layout) as a scenario; its objects are made while they are read."""
+def _built(layout: Layout, heartbeat: str) -> Scenario:
     settings = {
         "hyperconverged_versions": list(layout.hyperconverged_versions),
         "vmim_added_node_selector": True,
         **layout.settings,
     }
     return Scenario(layout.name, layout.description, build.objects(layout, heartbeat=heartbeat), settings)
+
+
+def _from_file(path: Path, seed: int, heartbeat: str) -> Scenario:
+    content = files.read(path)
+    name = content.get("name", path.stem)
+    base = Scenario(
+        name, "", iter(()), {"hyperconverged_versions": ["v1", "v1beta1"], "vmim_added_node_selector": True}
+    )
+    if "base" in content:
+        if content["base"] not in _LAYOUTS:
+            raise InvalidScenario(
+                f"scenario file {path}: base {content['base']!r} is unknown, use one of {', '.join(names())}"
+            )
+        base = _built(_LAYOUTS[content["base"]](seed), heartbeat)
+    elif "sizes" in content:
+        base = _built(reference.layout(seed, files.sizes(path, content["sizes"]), name), heartbeat)
+    return Scenario(
+        name,
+        content.get("description", base.description),
+        _with(base.objects, content.get("objects", [])),
+        {**base.settings, **content.get("settings", {})},
+    )
+
+
+def _with(built: Iterator[dict[str, Any]], literal: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The built objects without those that C(literal) replaces, then the literal ones."""
+    replaced = {_identity(obj) for obj in literal}
+    yield from (obj for obj in built if _identity(obj) not in replaced)
+    yield from literal
+
+
+def _identity(obj: dict[str, Any]) -> tuple[str, str, str]:
+    metadata = obj["metadata"]
+    return obj["kind"], metadata.get("namespace", ""), metadata["name"]

@@ -36,9 +36,7 @@ def objects(layout: Layout, *, heartbeat: str = INSTALLED_AT) -> Iterator[Obj]:
             node = shapes[machine.node]
             requests = launcher_requests(machine, layout.cpu_allocation_ratio)
             pod_ip = f"10.{200 + number // 60000}.{number // 250 % 250}.{number % 250 + 2}"
-            yield machines.virtual_machine_instance(
-                machine, requests, pods.launcher_uid(machine), pod_ip, node.cpu
-            )
+            yield machines.virtual_machine_instance(machine, requests, pods.launcher_uid(machine), pod_ip, node.cpu)
             yield pods.launcher_pod(machine, node, requests, pod_ip)
     number = 1
     for node in layout.nodes:

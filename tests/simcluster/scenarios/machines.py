@@ -26,9 +26,8 @@ _OBSERVED = {
     "kubevirt.io/storage-observed-api-version": "v1",
 }
 # where the state of a persistent TPM lives (KubeVirt pkg/storage/backend-storage/backend-storage.go)
-STATE_DISK = Disk(
-    "persistent-state", "persistentVolumeClaim", 1, CEPHFS, volume_mode="Filesystem", template=False
-)
+STATE_DISK = Disk("persistent-state", "persistentVolumeClaim", 1, CEPHFS, volume_mode="Filesystem", template=False)
+_HOST_DEVICE = "VMI specifies non-migratable generic PCI host device"
 _GUESTS: dict[str, Obj] = {
     "rhel": {"id": "rhel", "name": "Red Hat Enterprise Linux", "version": "9.6 (Plow)", "versionId": "9.6"},
     "windows": {"id": "mswindows", "name": "Microsoft Windows", "version": "Microsoft Windows 10", "versionId": "10"},
@@ -182,9 +181,7 @@ def live_migratable(machine: Machine) -> Obj:
     """The condition LiveMigratable (first failing check only; KubeVirt pkg/virt-handler/vm.go,
     calculateLiveMigrationCondition and checkVolumesForMigration)."""
     if machine.host_device:
-        return _condition(
-            "LiveMigratable", "False", "HostDeviceNotLiveMigratable", "VMI specifies non-migratable generic PCI host device"
-        )
+        return _condition("LiveMigratable", "False", "HostDeviceNotLiveMigratable", _HOST_DEVICE)
     message = _storage_obstacle(machine)
     if message:
         return _condition("LiveMigratable", "False", "DisksNotLiveMigratable", message)
@@ -244,7 +241,10 @@ def _instance_spec(machine: Machine, *, defaulted: bool) -> Obj:
     features: Obj = {"acpi": {"enabled": True}} if defaulted else {}
     if machine.operating_system == "windows":
         features = {"acpi": {"enabled": True} if defaulted else {}, "apic": {}, "hyperv": _hyperv(machine)}
-        domain["clock"] = {"utc": {}, "timer": {"hpet": {"present": False}, "hyperv": {}, "pit": {"tickPolicy": "delay"}}}
+        domain["clock"] = {
+            "utc": {},
+            "timer": {"hpet": {"present": False}, "hyperv": {}, "pit": {"tickPolicy": "delay"}},
+        }
     if features:
         domain["features"] = features
     spec: Obj = {
@@ -363,7 +363,7 @@ def _instance_conditions(machine: Machine) -> list[Obj]:
         live_migratable(machine),
     ]
     if machine.host_device:
-        message = "HostDeviceNotLiveMigratable: VMI specifies non-migratable generic PCI host device"
+        message = f"HostDeviceNotLiveMigratable: {_HOST_DEVICE}"
         conditions.append(_condition("StorageLiveMigratable", "False", "NotMigratable", message))
     else:
         conditions.append(_condition("StorageLiveMigratable", "True"))

@@ -7,8 +7,25 @@ from __future__ import annotations
 
 from .values import INSTALLED_AT, MIB, NodeShape, Obj, stable_uid
 
-MACHINE_TYPES = ("q35", "pc-q35-rhel8.4.0", "pc-q35-rhel8.6.0", "pc-q35-rhel9.2.0", "pc-q35-rhel9.4.0", "pc-q35-rhel9.6.0")
-_HYPERV_FEATURES = ("frequencies", "ipi", "reenlightenment", "relaxed", "runtime", "synic", "synictimer", "tlbflush", "vpindex")
+MACHINE_TYPES = (
+    "q35",
+    "pc-q35-rhel8.4.0",
+    "pc-q35-rhel8.6.0",
+    "pc-q35-rhel9.2.0",
+    "pc-q35-rhel9.4.0",
+    "pc-q35-rhel9.6.0",
+)
+_HYPERV_FEATURES = (
+    "frequencies",
+    "ipi",
+    "reenlightenment",
+    "relaxed",
+    "runtime",
+    "synic",
+    "synictimer",
+    "tlbflush",
+    "vpindex",
+)
 _COMMON_FEATURES = ("aes", "avx", "avx2", "sse4.2", "x2apic", "xsave")
 
 
@@ -123,7 +140,7 @@ def _virtualization_labels(shape: NodeShape) -> dict[str, str]:
         labels[f"cpu-model.node.kubevirt.io/{model}"] = "true"
         labels[f"cpu-model-migration.node.kubevirt.io/{model}"] = "true"
     labels[f"cpu-model-migration.node.kubevirt.io/{cpu.host_model}"] = "true"
-    for feature in (*_COMMON_FEATURES, *cpu.required_features):
+    for feature in (*_COMMON_FEATURES, *cpu.required_features, *cpu.other_features):
         labels[f"cpu-feature.node.kubevirt.io/{feature}"] = "true"
     for feature in cpu.required_features:
         labels[f"host-model-required-features.node.kubevirt.io/{feature}"] = "true"

@@ -47,8 +47,9 @@ class _Host:
             and all(self.devices.get(name, 0) >= count for name, count in requests.devices)
             and (not machine.dedicated_cpus or shape.cpu_manager)
             and machine.machine_type in MACHINE_TYPES
+            and machine.cpu_model in ("host-model", "host-passthrough", *shape.cpu.usable_models)
             and self._selected_by(machine)
-            and {(key, value) for key, value, effect in shape.taints if effect == "NoSchedule"} <= set(machine.tolerations)
+            and {taint[:2] for taint in shape.taints if taint[2] == "NoSchedule"} <= set(machine.tolerations)
         )
 
     def _selected_by(self, machine: Machine) -> bool:
@@ -103,8 +104,12 @@ def place(
     tie_breaker = random.Random(seed)
     order = sorted(
         (number for number, machine in enumerate(chosen) if machine.running),
-        key=lambda number: (_urgency(chosen[number]), -wants[number].cpu_millicores, -wants[number].memory_bytes,
-                            tie_breaker.random()),
+        key=lambda number: (
+            _urgency(chosen[number]),
+            -wants[number].cpu_millicores,
+            -wants[number].memory_bytes,
+            tie_breaker.random(),
+        ),
     )
     for number in order:
         machine, wanted = chosen[number], wants[number]
@@ -126,7 +131,8 @@ def _urgency(machine: Machine) -> int:
     if machine.affinity_zone:
         return 2
     constrained = machine.spread_zone or machine.anti_affinity or machine.host_device or machine.dedicated_cpus
-    return 1 if constrained or machine.node_selector else 3
+    named_cpu = machine.cpu_model not in ("host-model", "host-passthrough")
+    return 1 if constrained or named_cpu or machine.node_selector else 3
 
 
 def _first_that_takes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from ..conversion import convert_hyperconverged
@@ -16,7 +17,15 @@ from .values import (
     stable_uid,
 )
 
-SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", "openshift", KUBEVIRT_NAMESPACE, "simcluster")
+SYSTEM_NAMESPACES = (
+    "default",
+    "kube-system",
+    "kube-public",
+    "kube-node-lease",
+    "openshift",
+    KUBEVIRT_NAMESPACE,
+    "simcluster",
+)
 HYPERCONVERGED_UID = stable_uid("HyperConverged", HYPERCONVERGED_NAME)
 KUBEVIRT_UID = stable_uid("KubeVirt", KUBEVIRT_NAME)
 HANDLER_UID = stable_uid("DaemonSet", "virt-handler")
@@ -96,8 +105,13 @@ def hyperconverged(layout: Layout) -> Obj:
             "infrastructureHighlyAvailable": _highly_available(layout),
             "observedGeneration": 2,
             "relatedObjects": [
-                {"apiVersion": "kubevirt.io/v1", "kind": "KubeVirt", "name": KUBEVIRT_NAME,
-                 "namespace": KUBEVIRT_NAMESPACE, "uid": KUBEVIRT_UID}
+                {
+                    "apiVersion": "kubevirt.io/v1",
+                    "kind": "KubeVirt",
+                    "name": KUBEVIRT_NAME,
+                    "namespace": KUBEVIRT_NAMESPACE,
+                    "uid": KUBEVIRT_UID,
+                }
             ],
             "systemHealthStatus": "healthy",
             "versions": [{"name": "operator", "version": layout.hyperconverged_version}],
@@ -164,10 +178,13 @@ def kubevirt(layout: Layout) -> Obj:
         "status": {
             "phase": "Deployed",
             "conditions": [
-                {"type": "Available", "status": "True", "reason": "AllComponentsReady", "message": "All components are ready."},
-                {"type": "Progressing", "status": "False", "reason": "AllComponentsReady", "message": "All components are ready."},
-                {"type": "Degraded", "status": "False", "reason": "AllComponentsReady", "message": "All components are ready."},
-                {"type": "Created", "status": "True", "reason": "AllResourcesCreated", "message": "All resources were created."},
+                {"type": kind, "status": status, "reason": reason, "message": message}
+                for kind, status, reason, message in (
+                    ("Available", "True", "AllComponentsReady", "All components are ready."),
+                    ("Progressing", "False", "AllComponentsReady", "All components are ready."),
+                    ("Degraded", "False", "AllComponentsReady", "All components are ready."),
+                    ("Created", "True", "AllResourcesCreated", "All resources were created."),
+                )
             ],
             "observedGeneration": 2,
             "observedKubeVirtVersion": layout.kubevirt_version,
@@ -239,7 +256,9 @@ def network_attachments(machines: tuple[Machine, ...]) -> Iterator[Obj]:
                 "creationTimestamp": INSTALLED_AT,
                 "generation": 1,
             },
-            "spec": {"config": '{"cniVersion":"0.3.1","name":"%s","type":"bridge","bridge":"br1"}' % name},
+            "spec": {
+                "config": json.dumps({"cniVersion": "0.3.1", "name": name, "type": "bridge", "bridge": "br1"}),
+            },
         }
 
 
@@ -285,5 +304,7 @@ def _component_metadata(name: str, kind: str) -> Obj:
 
 
 def _component_pod(name: str) -> Obj:
-    image = f"registry.example.com/kubevirt/{name}:v1"
-    return {"containers": [{"name": name, "image": image}], "serviceAccountName": f"kubevirt-{name.removeprefix('virt-')}"}
+    return {
+        "containers": [{"name": name, "image": f"registry.example.com/kubevirt/{name}:v1"}],
+        "serviceAccountName": f"kubevirt-{name.removeprefix('virt-')}",
+    }

@@ -31,6 +31,7 @@ def launcher_pod(machine: Machine, node: NodeShape, requests: Requests, pod_ip: 
         "kubernetes.io/arch": "amd64",
         f"machine-type.node.kubevirt.io/{machine.machine_type}": "true",
         **({"kubevirt.io/cpumanager": "true"} if machine.dedicated_cpus else {}),
+        **_cpu_selector(machine),
         **_reenlightenment_selector(machine, node),
         **rules.get("nodeSelector", {}),
     }
@@ -126,7 +127,6 @@ def handler_pods(layout: Layout, daemon_set_uid: str, namespace: str) -> Iterato
                     "blockOwnerDeletion": True,
                 }
             ]
-            pod["spec"]["hostNetwork"] = False
             yield pod
 
 
@@ -144,9 +144,7 @@ def idle_pods(layout: Layout, node: NodeShape, count: int, first_number: int) ->
         )
 
 
-def _idle_pod(
-    namespace: str, name: str, node: NodeShape, pod_ip: str, cpu_millicores: int, memory_bytes: int
-) -> Obj:
+def _idle_pod(namespace: str, name: str, node: NodeShape, pod_ip: str, cpu_millicores: int, memory_bytes: int) -> Obj:
     """A pod kept to what tools read, since a scenario has tens of thousands of them."""
     return {
         "apiVersion": "v1",
@@ -206,6 +204,13 @@ def _launcher_containers(machine: Machine, requests: Requests) -> list[Obj]:
         for disk in image_disks
     ]
     return [compute, *beside]
+
+
+def _cpu_selector(machine: Machine) -> dict[str, str]:
+    """A named CPU model binds the pod to hosts that offer it; host-model and host-passthrough start anywhere."""
+    if machine.cpu_model in ("host-model", "host-passthrough"):
+        return {}
+    return {f"cpu-model.node.kubevirt.io/{machine.cpu_model}": "true"}
 
 
 def _reenlightenment_selector(machine: Machine, node: NodeShape) -> dict[str, str]:

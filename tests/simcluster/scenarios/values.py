@@ -63,9 +63,7 @@ CEPHFS = StorageClass(
     (("ReadWriteMany", "Filesystem"), ("ReadWriteOnce", "Filesystem")),
 )
 SAN = StorageClass("san-single-attach", "csi.vsphere.vmware.com", (("ReadWriteOnce", "Filesystem"),))
-LVMS = StorageClass(
-    "lvms-vg1", "topolvm.io", (("ReadWriteOnce", "Block"), ("ReadWriteOnce", "Filesystem")), local=True
-)
+LVMS = StorageClass("lvms-vg1", "topolvm.io", (("ReadWriteOnce", "Block"), ("ReadWriteOnce", "Filesystem")), local=True)
 STORAGE_CLASSES = (RBD, CEPHFS, SAN, LVMS)
 
 
@@ -169,6 +167,7 @@ class CpuModel:
     usable_models: tuple[str, ...]
     required_features: tuple[str, ...]
     tsc_frequency_hz: int
+    other_features: tuple[str, ...] = ()
 
 
 CASCADE_LAKE = CpuModel(
@@ -184,6 +183,7 @@ ICE_LAKE = CpuModel(
     ("Icelake-Server", *CASCADE_LAKE.usable_models),
     ("fsrm", "md-clear", "vmx"),
     1995312000,
+    other_features=("ds", "pdcm"),
 )
 MILAN = CpuModel(
     "AMD",
@@ -234,7 +234,7 @@ class Migrations:
 
 @dataclass(frozen=True)
 class Layout:
-    """A whole scenario as values; C(pods_on) is the number of ordinary pods per node (all kinds, system ones included)."""
+    """A whole scenario as values; C(pods_on) is the number of ordinary pods per node, virt-handler not counted."""
 
     name: str
     description: str

@@ -61,7 +61,7 @@ def storage_objects() -> Iterator[Obj]:
 
 
 def claim_objects(machine: Machine, disk: Disk) -> Iterator[Obj]:
-    """The DataVolume (if the disk has one), PVC and PV of a disk; nothing if it has no claim or the claim is missing."""
+    """The DataVolume (if it has one), PVC and PV of a disk; nothing if it has no claim or the claim is missing."""
     if not has_claim(disk) or not disk.exists:
         return
     name = claim_name(machine, disk)
