@@ -14,13 +14,16 @@ export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 export ANSIBLE_LOCALHOST_WARNING := false
 export MYPYPATH := $(CURDIR)/.cache/link:$(CURDIR)/.cache/collections:$(CURDIR)/tests
 
-.PHONY: help setup setup-system demo test lint sanity unit integration docs build bench lock clean
+.PHONY: help env setup setup-system demo test lint sanity unit integration docs build bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## Make the environment below .cache (quick when it is there)
 	@python3 tests/env/setup.py
+
+env:
+	@echo "export PATH='$(PATH)' ANSIBLE_COLLECTIONS_PATH='$(ANSIBLE_COLLECTIONS_PATH)' PYTHONPATH='$(PYTHONPATH)' MYPYPATH='$(MYPYPATH)'"
 
 setup-system:
 	@python3 tests/env/setup.py --system
