@@ -40,9 +40,10 @@ def run_module(
 ) -> None:
     """Run a module: parse its options, call C(operation(module, gateway_factory)), return its result to Ansible.
 
-    C(spec) are the module's own options, to which the connection options are added; C(module_options) go to AnsibleModule
-    (required_if, mutually_exclusive, ...). The gateway is made, and the kubernetes library loaded, only when the factory is
-    called. An OcpvError becomes a failure with C(msg), C(hint), C(details) and C(error) (the error's class name).
+    C(spec) are the module's own options, to which the connection options are added; C(module_options) go to
+    AnsibleModule (required_if, mutually_exclusive, ...). The gateway is made, and the kubernetes library loaded, only
+    when the factory is called. An OcpvError becomes a failure with C(msg), C(hint), C(details) and C(error), which is
+    the name of the error's class.
     """
     module = AnsibleK8SModule(
         argument_spec={**auth_argument_spec(), **spec},

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import time
+from copy import copy
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Generic, Iterator, Mapping, Optional, Sequence, TypeVar, Union
@@ -96,6 +97,12 @@ class Gateway:
         if not self._date:
             return ""
         return parsedate_to_datetime(self._date).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def with_retry_seconds(self, retry_seconds: float) -> Gateway:
+        """Return a gateway to the same cluster that gives up earlier, or later."""
+        other = copy(self)
+        other._retry_seconds = retry_seconds
+        return other
 
     # reading
 

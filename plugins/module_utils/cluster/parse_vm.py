@@ -1,0 +1,312 @@
+# Copyright (c) 2026, the ocpv.scale contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From VirtualMachine, VirtualMachineInstance and VirtualMachineInstanceMigration objects to the values of the model.
+
+Only what decides about moving is taken over. Contents of cloud-init, sysprep and other volumes never are, and neither
+are annotations that hold serialised objects: a copy of the whole VM, passwords included, may be among them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Mapping, Optional
+
+from ..quantity import parse_bytes, parse_count
+from .model import (
+    Instance,
+    Migration,
+    MigrationState,
+    Resources,
+    Usage,
+    VirtualMachine,
+    VmSpec,
+    Volume,
+    VolumeStatus,
+)
+from .parse import controller_of, parse_conditions
+
+Object = Mapping[str, Any]
+
+OWN_DOMAIN = "ocpv.scale/"
+_LONGEST_ANNOTATION = 1024
+_NOTHING: Mapping[str, Any] = {}
+_DISK_DEVICES = ("disk", "cdrom", "lun")
+_BINDINGS = ("masquerade", "bridge", "sriov", "macvtap", "passt", "slirp", "passtBinding")
+_DEFAULT_GRACE_SECONDS = 30
+# decided by the instance type and preference of a VM unless its template says them itself
+_HARDWARE = (
+    "vcpus",
+    "guest_memory_bytes",
+    "cpu_model",
+    "cpu_features",
+    "dedicated_cpus",
+    "hugepages",
+    "machine_type",
+    "architecture",
+    "host_devices",
+    "gpus",
+)
+
+
+def parse_vm(
+    vm: Optional[Object],
+    vmi: Optional[Object],
+    *,
+    requests: Optional[Resources] = None,
+    usage: Optional[Usage] = None,
+) -> VirtualMachine:
+    """Return the value of a VM with its instance; either may be None, not both.
+
+    C(requests) and C(usage) are those of the instance's active launcher pod.
+    """
+    instance = parse_instance(vmi, requests=requests, usage=usage) if vmi is not None else None
+    if vm is None:
+        if vmi is None or instance is None:
+            raise ValueError("a VirtualMachine, a VirtualMachineInstance or both are needed")
+        return _without_vm(vmi, instance)
+    metadata, spec, status = vm["metadata"], vm.get("spec") or _NOTHING, vm.get("status") or _NOTHING
+    template = spec.get("template") or _NOTHING
+    wish = parse_spec(template.get("spec") or _NOTHING)
+    if spec.get("instancetype") and instance is not None:
+        wish = replace(wish, **{name: getattr(instance.spec, name) for name in _HARDWARE})
+    running = spec.get("running")
+    return VirtualMachine(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        labels=metadata.get("labels") or {},
+        annotations=harmless_annotations(metadata),
+        template_labels=(template.get("metadata") or _NOTHING).get("labels") or {},
+        run_strategy=spec.get("runStrategy") or ("Always" if running else "Halted"),
+        uses_running=running is not None,
+        printable_status=status.get("printableStatus") or "",
+        spec=wish,
+        instance=instance,
+        has_vm=True,
+        owner=controller_of(metadata),
+        data_volume_templates=tuple(item["metadata"]["name"] for item in spec.get("dataVolumeTemplates") or ()),
+        conditions=parse_conditions(status.get("conditions")),
+        deleting="deletionTimestamp" in metadata,
+    )
+
+
+def _without_vm(vmi: Object, instance: Instance) -> VirtualMachine:
+    metadata = vmi["metadata"]
+    return VirtualMachine(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=instance.uid,
+        labels=instance.labels,
+        annotations=instance.annotations,
+        template_labels=instance.labels,
+        run_strategy="",
+        uses_running=False,
+        printable_status=instance.phase,
+        spec=instance.spec,
+        instance=instance,
+        has_vm=False,
+        owner=controller_of(metadata),
+        deleting=instance.deleting,
+    )
+
+
+def parse_instance(vmi: Object, *, requests: Optional[Resources] = None, usage: Optional[Usage] = None) -> Instance:
+    """Return the value of a VirtualMachineInstance."""
+    metadata, status = vmi["metadata"], vmi.get("status") or _NOTHING
+    return Instance(
+        uid=metadata.get("uid", ""),
+        phase=status.get("phase") or "",
+        node=status.get("nodeName") or "",
+        spec=parse_spec(vmi.get("spec") or _NOTHING),
+        labels=metadata.get("labels") or {},
+        annotations=harmless_annotations(metadata),
+        conditions=parse_conditions(status.get("conditions")),
+        migration_method=status.get("migrationMethod") or "",
+        migration_state=parse_migration_state(status.get("migrationState")),
+        volume_status=tuple(_volume_status(item) for item in status.get("volumeStatus") or ()),
+        migrated_volumes=tuple(item["volumeName"] for item in status.get("migratedVolumes") or ()),
+        evacuation_node=status.get("evacuationNodeName") or "",
+        deleting="deletionTimestamp" in metadata,
+        requests=requests,
+        usage=usage,
+    )
+
+
+def harmless_annotations(metadata: Object) -> dict[str, str]:
+    """Return an object's annotations without long ones and serialised objects; the collection's own are all kept."""
+    annotations = metadata.get("annotations")
+    if not annotations:
+        return {}
+    return {
+        name: value
+        for name, value in annotations.items()
+        if name.startswith(OWN_DOMAIN) or (len(value) <= _LONGEST_ANNOTATION and not value.startswith(("{", "[")))
+    }
+
+
+def parse_spec(spec: Object) -> VmSpec:
+    """Return the value of a VM's spec.template.spec or of a VMI's spec."""
+    domain = spec.get("domain") or _NOTHING
+    devices = domain.get("devices") or _NOTHING
+    cpu = domain.get("cpu") or _NOTHING
+    memory = domain.get("memory") or _NOTHING
+    resources = domain.get("resources") or _NOTHING
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    networks = spec.get("networks") or ()
+    tpm = devices.get("tpm")
+    bootloader = (domain.get("firmware") or _NOTHING).get("bootloader") or _NOTHING
+    grace = spec.get("terminationGracePeriodSeconds")
+    return VmSpec(
+        node_selector=spec.get("nodeSelector") or {},
+        affinity=spec.get("affinity") or {},
+        tolerations=tuple(spec.get("tolerations") or ()),
+        topology_spread=tuple(spec.get("topologySpreadConstraints") or ()),
+        scheduler_name=spec.get("schedulerName") or "",
+        priority_class=spec.get("priorityClassName") or "",
+        volumes=_volumes(spec.get("volumes") or (), devices),
+        vcpus=_vcpus(cpu, requests, limits),
+        guest_memory_bytes=_guest_memory(memory, requests, limits),
+        cpu_model=cpu.get("model") or "",
+        cpu_features=tuple(
+            feature["name"] for feature in cpu.get("features") or () if feature.get("policy", "") in ("", "require")
+        ),
+        dedicated_cpus=bool(cpu.get("dedicatedCpuPlacement")),
+        cpu_limited="cpu" in limits,
+        hugepages=(memory.get("hugepages") or _NOTHING).get("pageSize") or "",
+        machine_type=(domain.get("machine") or _NOTHING).get("type") or "",
+        architecture=spec.get("architecture") or "",
+        requests={name: str(value) for name, value in requests.items()},
+        limits={name: str(value) for name, value in limits.items()},
+        eviction_strategy=spec.get("evictionStrategy") or "",
+        host_devices=tuple(device.get("deviceName", "") for device in devices.get("hostDevices") or ()),
+        gpus=tuple(device.get("deviceName", "") for device in devices.get("gpus") or ()),
+        pod_network_bindings=_pod_network_bindings(networks, devices),
+        multus_networks=tuple(network["multus"]["networkName"] for network in networks if network.get("multus")),
+        persistent_tpm=tpm is not None and tpm.get("enabled", True) and bool(tpm.get("persistent")),
+        persistent_efi=bool((bootloader.get("efi") or _NOTHING).get("persistent")),
+        termination_grace_seconds=_DEFAULT_GRACE_SECONDS if grace is None else int(grace),
+    )
+
+
+def _vcpus(cpu: Object, requests: Object, limits: Object) -> int:
+    """vCPUs as KubeVirt counts them (pkg/virt-controller/services/renderresources.go): the CPU topology; without one as
+    many sockets as the CPU limit or request; else 1."""
+    sockets, cores, threads = cpu.get("sockets"), cpu.get("cores"), cpu.get("threads")
+    if sockets or cores or threads:
+        return int(sockets or 1) * int(cores or 1) * int(threads or 1)
+    stated = limits.get("cpu") or requests.get("cpu")
+    return max(1, parse_count(stated, "cpu")) if stated else 1
+
+
+def _guest_memory(memory: Object, requests: Object, limits: Object) -> int:
+    stated = memory.get("guest") or requests.get("memory") or limits.get("memory")
+    return parse_bytes(stated) if stated else 0
+
+
+def _volumes(volumes: Any, devices: Object) -> tuple[Volume, ...]:
+    if not volumes:
+        return ()
+    disks: dict[str, tuple[str, bool]] = {}
+    for disk in devices.get("disks") or ():
+        device = next((name for name in _DISK_DEVICES if name in disk), "disk")
+        # a CD-ROM is read-only unless it says otherwise
+        disks[disk["name"]] = device, bool((disk.get(device) or _NOTHING).get("readonly", device == "cdrom"))
+    for filesystem in devices.get("filesystems") or ():
+        disks[filesystem["name"]] = "filesystem", False
+    return tuple(_volume(volume, *disks.get(volume["name"], ("", False))) for volume in volumes)
+
+
+def _volume(volume: Object, device: str, read_only: bool) -> Volume:
+    kind = next((name for name in volume if name != "name"), "")
+    source = volume.get(kind) or _NOTHING
+    claim = ""
+    if kind == "dataVolume":
+        claim = source["name"]  # CDI names the claim like the DataVolume
+    elif kind in ("persistentVolumeClaim", "memoryDump"):
+        claim = source["claimName"]
+        read_only = read_only or bool(source.get("readOnly"))
+    elif kind == "ephemeral":
+        claim = (source.get("persistentVolumeClaim") or _NOTHING).get("claimName", "")
+    return Volume(
+        name=volume["name"],
+        kind=kind,
+        claim=claim,
+        hotplugged=bool(source.get("hotpluggable")),
+        shared_host_disk=kind == "hostDisk" and bool(source.get("shared")),
+        device=device,
+        read_only=read_only,
+    )
+
+
+def _pod_network_bindings(networks: Any, devices: Object) -> dict[str, str]:
+    on_pod_network = {network["name"] for network in networks if "pod" in network}
+    if not on_pod_network:
+        return {}
+    return {
+        interface["name"]: _binding(interface)
+        for interface in devices.get("interfaces") or ()
+        if interface["name"] in on_pod_network
+    }
+
+
+def _binding(interface: Object) -> str:
+    if interface.get("binding"):
+        return str(interface["binding"].get("name", ""))
+    return next((name for name in _BINDINGS if name in interface), "")
+
+
+def _volume_status(status: Object) -> VolumeStatus:
+    claim = status.get("persistentVolumeClaimInfo") or _NOTHING
+    return VolumeStatus(
+        name=status["name"],
+        claim=claim.get("claimName") or "",
+        access_modes=tuple(claim.get("accessModes") or ()),
+        volume_mode=claim.get("volumeMode") or "",
+        hotplugged="hotplugVolume" in status,
+        phase=status.get("phase") or "",
+    )
+
+
+def parse_migration_state(state: Optional[Object]) -> Optional[MigrationState]:
+    """Return the value of status.migrationState of a VMI or of a migration; None if there is none."""
+    if not state:
+        return None
+    return MigrationState(
+        migration_uid=state.get("migrationUid") or "",
+        source_node=state.get("sourceNode") or "",
+        target_node=state.get("targetNode") or "",
+        start=state.get("startTimestamp") or "",
+        end=state.get("endTimestamp") or "",
+        completed=bool(state.get("completed")),
+        failed=bool(state.get("failed")),
+        failure_reason=state.get("failureReason") or "",
+        mode=state.get("mode") or "",
+    )
+
+
+def parse_migration(migration: Object) -> Migration:
+    """Return the value of a VirtualMachineInstanceMigration."""
+    metadata, spec, status = (
+        migration["metadata"],
+        migration.get("spec") or _NOTHING,
+        migration.get("status") or _NOTHING,
+    )
+    return Migration(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        vmi=spec.get("vmiName") or "",
+        phase=status.get("phase") or "",
+        labels=metadata.get("labels") or {},
+        annotations=harmless_annotations(metadata),
+        created=metadata.get("creationTimestamp") or "",
+        priority=spec.get("priority") or "",
+        transitions={
+            item["phase"]: item["phaseTransitionTimestamp"] for item in status.get("phaseTransitionTimestamps") or ()
+        },
+        state=parse_migration_state(status.get("migrationState")),
+        conditions=parse_conditions(status.get("conditions")),
+        deleting="deletionTimestamp" in metadata,
+    )
