@@ -59,7 +59,7 @@ def load(name_or_path: str, *, seed: int = 0, now: datetime | None = None) -> Sc
     path = Path(name_or_path)
     if not path.is_file():
         raise InvalidScenario(
-            f"scenario {name_or_path!r} is unknown and no file: use {', '.join(names())}, or the path of a YAML or JSON file"
+            f"scenario {name_or_path!r} is unknown: use {', '.join(names())}, or the path of a YAML or JSON file"
         )
     return _from_file(path, seed, heartbeat)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import machines, platform, pods, volumes
+from . import instances, machines, platform, pods, volumes
 from .nodes import node_object
 from .requests import launcher_requests
 from .values import INSTALLED_AT, KUBEVIRT_NAMESPACE, Layout, Machine, Obj
@@ -31,12 +31,12 @@ def objects(layout: Layout, *, heartbeat: str = INSTALLED_AT) -> Iterator[Obj]:
         for disk in machine.disks:
             yield from volumes.claim_objects(machine, disk)
         if machine.persistent_tpm:
-            yield from volumes.claim_objects(machine, machines.STATE_DISK)
+            yield from volumes.claim_objects(machine, volumes.STATE_DISK)
         if machine.running:
             node = shapes[machine.node]
             requests = launcher_requests(machine, layout.cpu_allocation_ratio)
             pod_ip = f"10.{200 + number // 60000}.{number // 250 % 250}.{number % 250 + 2}"
-            yield machines.virtual_machine_instance(machine, requests, pods.launcher_uid(machine), pod_ip, node.cpu)
+            yield instances.virtual_machine_instance(machine, requests, pods.launcher_uid(machine), pod_ip, node.cpu)
             yield pods.launcher_pod(machine, node, requests, pod_ip)
     number = 1
     for node in layout.nodes:

@@ -21,9 +21,9 @@ class InvalidScenario(ValueError):
 def read(path: Path) -> dict[str, Any]:
     """The checked content of a YAML or JSON scenario file.
 
-    Keys, all optional but at least one of C(base), C(sizes), C(objects): C(name), C(description), C(settings) (mapping),
-    C(base) (name of a scenario), C(sizes) (fields of Sizes, builds a cluster like C(reference)), C(objects) (list of
-    complete objects, which replace built ones of the same kind, namespace and name). Raises InvalidScenario.
+    Keys: C(name), C(description), C(settings) (mapping), and at least one of C(base) (name of a scenario), C(sizes)
+    (fields of Sizes, builds a cluster like C(reference)) and C(objects) (list of complete objects, which replace built
+    ones of the same kind, namespace and name). Raises InvalidScenario.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from .values import (
     Layout,
     Machine,
     Obj,
+    owner_reference,
     stable_uid,
 )
 
@@ -40,18 +41,6 @@ def namespaces(layout: Layout) -> Iterator[Obj]:
 
 def hyperconverged(layout: Layout) -> Obj:
     """The HyperConverged in the newest API version the scenario serves, every default written out."""
-    limits = layout.migrations
-    live_migration: Obj = {
-        "allowAutoConverge": False,
-        "allowPostCopy": False,
-        "allowWorkloadDisruption": False,
-        "completionTimeoutPerGiB": limits.completion_timeout_per_gib,
-        "parallelMigrationsPerCluster": limits.parallel_per_cluster,
-        "parallelOutboundMigrationsPerNode": limits.parallel_outbound_per_node,
-        "progressTimeout": limits.progress_timeout,
-    }
-    if limits.bandwidth:
-        live_migration["bandwidthPerMigration"] = limits.bandwidth
     newest: Obj = {
         "apiVersion": "hco.kubevirt.io/v1",
         "kind": "HyperConverged",
@@ -80,7 +69,7 @@ def hyperconverged(layout: Layout) -> Obj:
             "virtualization": {
                 "evictionStrategy": "LiveMigrate" if _highly_available(layout) else "None",
                 "higherWorkloadDensity": {"memoryOvercommitPercentage": 100},
-                "liveMigrationConfig": live_migration,
+                "liveMigrationConfig": _migration_limits(layout),
                 "virtualMachineOptions": {"disableFreePageReporting": False, "disableSerialConsoleLog": False},
                 "vmiCPUAllocationRatio": layout.cpu_allocation_ratio,
                 "workloadUpdateStrategy": {
@@ -119,23 +108,14 @@ def hyperconverged(layout: Layout) -> Obj:
     }
     if "v1" in layout.hyperconverged_versions:
         return newest
-    return convert_hyperconverged(newest, "hco.kubevirt.io/v1beta1")
+    older = convert_hyperconverged(newest, _hyperconverged_version(layout))
+    # releases without v1 know nothing of its fields
+    del older["metadata"]["annotations"]
+    return older
 
 
 def kubevirt(layout: Layout) -> Obj:
     """The KubeVirt that the operator derives from the HyperConverged."""
-    limits = layout.migrations
-    migrations: Obj = {
-        "allowAutoConverge": False,
-        "allowPostCopy": False,
-        "allowWorkloadDisruption": False,
-        "completionTimeoutPerGiB": limits.completion_timeout_per_gib,
-        "parallelMigrationsPerCluster": limits.parallel_per_cluster,
-        "parallelOutboundMigrationsPerNode": limits.parallel_outbound_per_node,
-        "progressTimeout": limits.progress_timeout,
-    }
-    if limits.bandwidth:
-        migrations["bandwidthPerMigration"] = limits.bandwidth
     return {
         "apiVersion": "kubevirt.io/v1",
         "kind": "KubeVirt",
@@ -148,14 +128,9 @@ def kubevirt(layout: Layout) -> Obj:
             "labels": {"app": "kubevirt-hyperconverged"},
             "finalizers": ["kubevirt.io/foregroundDeleteKubeVirt"],
             "ownerReferences": [
-                {
-                    "apiVersion": f"hco.kubevirt.io/{'v1' if 'v1' in layout.hyperconverged_versions else 'v1beta1'}",
-                    "kind": "HyperConverged",
-                    "name": HYPERCONVERGED_NAME,
-                    "uid": HYPERCONVERGED_UID,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
+                owner_reference(
+                    _hyperconverged_version(layout), "HyperConverged", HYPERCONVERGED_NAME, HYPERCONVERGED_UID
+                )
             ],
         },
         "spec": {
@@ -165,7 +140,7 @@ def kubevirt(layout: Layout) -> Obj:
                     "memoryOvercommit": 100,
                 },
                 "evictionStrategy": "LiveMigrate" if _highly_available(layout) else "None",
-                "migrations": migrations,
+                "migrations": _migration_limits(layout),
                 "vmRolloutStrategy": "LiveUpdate",
             },
             "uninstallStrategy": "BlockUninstallIfWorkloadsExist",
@@ -260,6 +235,28 @@ def network_attachments(machines: tuple[Machine, ...]) -> Iterator[Obj]:
                 "config": json.dumps({"cniVersion": "0.3.1", "name": name, "type": "bridge", "bridge": "br1"}),
             },
         }
+
+
+def _hyperconverged_version(layout: Layout) -> str:
+    return f"hco.kubevirt.io/{'v1' if 'v1' in layout.hyperconverged_versions else 'v1beta1'}"
+
+
+def _migration_limits(layout: Layout) -> Obj:
+    """The same fields in HyperConverged and KubeVirt; allowWorkloadDisruption came with API version v1."""
+    limits = layout.migrations
+    config: Obj = {
+        "allowAutoConverge": False,
+        "allowPostCopy": False,
+        "completionTimeoutPerGiB": limits.completion_timeout_per_gib,
+        "parallelMigrationsPerCluster": limits.parallel_per_cluster,
+        "parallelOutboundMigrationsPerNode": limits.parallel_outbound_per_node,
+        "progressTimeout": limits.progress_timeout,
+    }
+    if "v1" in layout.hyperconverged_versions:
+        config["allowWorkloadDisruption"] = False
+    if limits.bandwidth:
+        config["bandwidthPerMigration"] = limits.bandwidth
+    return config
 
 
 def _highly_available(layout: Layout) -> bool:

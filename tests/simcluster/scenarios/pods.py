@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .machines import instance_uid, placement_rules, template_annotations
+from .behaviour import template_annotations
+from .domain import placement_rules
 from .nodes import host_ip
 from .quantities import bytes_text, cpu_text
 from .requests import CONTAINER_DISK_CPU_MILLICORES, CONTAINER_DISK_MEMORY_BYTES, Requests
-from .values import STARTED_AT, Layout, Machine, NodeShape, Obj, stable_suffix, stable_uid
+from .values import STARTED_AT, Layout, Machine, NodeShape, Obj, owner_reference, stable_suffix, stable_uid
 
 LAUNCHER_IMAGE = "registry.example.com/kubevirt/virt-launcher:v1"
 _IMAGE_DIGEST = "sha256:" + "5f" * 32
@@ -24,7 +25,7 @@ def launcher_uid(machine: Machine) -> str:
 
 def launcher_pod(machine: Machine, node: NodeShape, requests: Requests, pod_ip: str) -> Obj:
     """The pod a running machine lives in (KubeVirt pkg/virt-controller/services/template.go)."""
-    uid = instance_uid(machine)
+    uid = machine.instance_uid
     rules = placement_rules(machine)
     rules["nodeSelector"] = {
         "kubevirt.io/schedulable": "true",
@@ -65,16 +66,7 @@ def launcher_pod(machine: Machine, node: NodeShape, requests: Requests, pod_ip: 
                 "vm.kubevirt.io/name": machine.name,
             },
             "annotations": annotations,
-            "ownerReferences": [
-                {
-                    "apiVersion": "kubevirt.io/v1",
-                    "kind": "VirtualMachineInstance",
-                    "name": machine.name,
-                    "uid": uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
+            "ownerReferences": [owner_reference("kubevirt.io/v1", "VirtualMachineInstance", machine.name, uid)],
         },
         "spec": {
             "nodeName": machine.node,
@@ -118,14 +110,7 @@ def handler_pods(layout: Layout, daemon_set_uid: str, namespace: str) -> Iterato
             pod = _idle_pod(namespace, name, node, host_ip(node), 10, 325 * 1024**2)
             pod["metadata"]["labels"] = {"kubevirt.io": "virt-handler", "name": "virt-handler"}
             pod["metadata"]["ownerReferences"] = [
-                {
-                    "apiVersion": "apps/v1",
-                    "kind": "DaemonSet",
-                    "name": "virt-handler",
-                    "uid": daemon_set_uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
+                owner_reference("apps/v1", "DaemonSet", "virt-handler", daemon_set_uid)
             ]
             yield pod
 

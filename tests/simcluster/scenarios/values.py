@@ -40,6 +40,18 @@ def stable_suffix(*parts: str) -> str:
     return "".join(alphabet[byte % len(alphabet)] for byte in digest[:5])
 
 
+def owner_reference(api_version: str, kind: str, name: str, uid: str) -> Obj:
+    """The reference of an object to the controller that owns it."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
 @dataclass(frozen=True)
 class StorageClass:
     """A storage class with what a StorageProfile says of it; C(local) volumes bind to one node."""
@@ -142,6 +154,16 @@ class Machine:
     termination_grace_seconds: int = 180
     pool: str = ""
     node: str = ""  # placed here; empty: the scenario's placement decides
+
+    @property
+    def uid(self) -> str:
+        """The uid of the VirtualMachine."""
+        return stable_uid("VirtualMachine", self.namespace, self.name)
+
+    @property
+    def instance_uid(self) -> str:
+        """The uid of the VirtualMachineInstance."""
+        return stable_uid("VirtualMachineInstance", self.namespace, self.name)
 
     @property
     def running(self) -> bool:

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .values import GIB, INSTALLED_AT, STORAGE_CLASSES, Disk, Machine, Obj, StorageClass, stable_uid
+from .values import (
+    CEPHFS,
+    GIB,
+    INSTALLED_AT,
+    STORAGE_CLASSES,
+    Disk,
+    Machine,
+    Obj,
+    StorageClass,
+    owner_reference,
+    stable_suffix,
+    stable_uid,
+)
+
+# where the state of a persistent TPM lives (KubeVirt pkg/storage/backend-storage/backend-storage.go)
+STATE_DISK = Disk("persistent-state-for", "persistentVolumeClaim", 1, CEPHFS, volume_mode="Filesystem", template=False)
 
 
 def claim_name(machine: Machine, disk: Disk) -> str:
     """The PVC that a disk uses; the root disk's is named like the machine."""
+    if disk is STATE_DISK:
+        return f"{disk.name}-{machine.name}-{stable_suffix('state', machine.namespace, machine.name)}"
     return machine.name if disk.name == "rootdisk" else f"{machine.name}-{disk.name}"
 
 
@@ -19,9 +36,9 @@ def has_claim(disk: Disk) -> bool:
 def storage_objects() -> Iterator[Obj]:
     """StorageClass and StorageProfile of every class (CDI pkg/storagecapabilities/storagecapabilities.go)."""
     for storage_class in STORAGE_CLASSES:
-        annotations = {}
+        more: Obj = {}
         if storage_class.default:
-            annotations = {
+            more["annotations"] = {
                 "storageclass.kubernetes.io/is-default-class": "true",
                 "storageclass.kubevirt.io/is-default-virt-class": "true",
             }
@@ -32,7 +49,7 @@ def storage_objects() -> Iterator[Obj]:
                 "name": storage_class.name,
                 "uid": stable_uid("StorageClass", storage_class.name),
                 "creationTimestamp": INSTALLED_AT,
-                "annotations": annotations,
+                **more,
             },
             "provisioner": storage_class.provisioner,
             "reclaimPolicy": "Delete",
@@ -66,10 +83,14 @@ def claim_objects(machine: Machine, disk: Disk) -> Iterator[Obj]:
         return
     name = claim_name(machine, disk)
     key = (machine.namespace, name)
-    owner: list[Obj] = []
+    more: Obj = {}
     if disk.source == "dataVolume":
         yield _data_volume(machine, disk, name)
-        owner = [_owner("cdi.kubevirt.io/v1beta1", "DataVolume", name, stable_uid("DataVolume", *key))]
+        owner = owner_reference("cdi.kubevirt.io/v1beta1", "DataVolume", name, stable_uid("DataVolume", *key))
+        more = {"labels": {"app": "containerized-data-importer"}, "ownerReferences": [owner]}
+    elif disk is STATE_DISK:
+        owner = owner_reference("kubevirt.io/v1", "VirtualMachine", machine.name, machine.uid)
+        more = {"labels": {"persistent-state-for": machine.name}, "ownerReferences": [owner]}
     volume = f"pvc-{stable_uid('PersistentVolumeClaim', *key)}"
     size = f"{disk.size_gib}Gi"
     yield {
@@ -80,10 +101,9 @@ def claim_objects(machine: Machine, disk: Disk) -> Iterator[Obj]:
             "namespace": machine.namespace,
             "uid": stable_uid("PersistentVolumeClaim", *key),
             "creationTimestamp": INSTALLED_AT,
-            "labels": {"app": "containerized-data-importer"} if disk.source == "dataVolume" else {},
             "annotations": {"pv.kubernetes.io/bind-completed": "yes"},
             "finalizers": ["kubernetes.io/pvc-protection"],
-            "ownerReferences": owner,
+            **more,
         },
         "spec": {
             "accessModes": [disk.access_mode],
@@ -127,7 +147,6 @@ def data_volume_template(machine: Machine, disk: Disk) -> Obj:
 
 
 def _data_volume(machine: Machine, disk: Disk, name: str) -> Obj:
-    vm_uid = stable_uid("VirtualMachine", machine.namespace, machine.name)
     return {
         "apiVersion": "cdi.kubevirt.io/v1beta1",
         "kind": "DataVolume",
@@ -137,10 +156,8 @@ def _data_volume(machine: Machine, disk: Disk, name: str) -> Obj:
             "uid": stable_uid("DataVolume", machine.namespace, name),
             "creationTimestamp": INSTALLED_AT,
             "generation": 1,
-            "labels": {"kubevirt.io/created-by": vm_uid},
-            "ownerReferences": [_owner("kubevirt.io/v1", "VirtualMachine", machine.name, vm_uid)]
-            if disk.template
-            else [],
+            "labels": {"kubevirt.io/created-by": machine.uid},
+            "ownerReferences": [owner_reference("kubevirt.io/v1", "VirtualMachine", machine.name, machine.uid)],
         },
         "spec": data_volume_template(machine, disk)["spec"],
         "status": {"claimName": name, "phase": "Succeeded", "progress": "100.0%"},
@@ -178,15 +195,4 @@ def _persistent_volume(machine: Machine, disk: Disk, claim: str, name: str) -> O
         },
         "spec": spec,
         "status": {"phase": "Bound"},
-    }
-
-
-def _owner(api_version: str, kind: str, name: str, uid: str) -> Obj:
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "name": name,
-        "uid": uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
     }
