@@ -12,7 +12,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/link:$(CURDIR)/.cache/collec
 export PYTHONPATH := $(CURDIR)/.cache/link:$(CURDIR)/.cache/collections:$(CURDIR)/tests
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
 export ANSIBLE_LOCALHOST_WARNING := false
-export MYPYPATH := $(CURDIR)/.cache/link:$(CURDIR)/.cache/collections:$(CURDIR)/tests
+export MYPYPATH := $(CURDIR)/tests
 
 .PHONY: help env setup setup-system demo test lint sanity unit integration docs build bench lock clean
 

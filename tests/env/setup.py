@@ -8,6 +8,8 @@ checkout to where Ansible looks for it. A second run finds everything in place a
     python3 tests/env/setup.py --system   # Debian packages that tests need, too (root or sudo)
 """
 
+from __future__ import annotations
+
 import argparse
 import glob
 import hashlib
@@ -16,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from typing import Any, NoReturn
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.path.join(ROOT, ".cache")
@@ -29,21 +32,21 @@ SYSTEM_PACKAGES = {
 }
 
 
-def say(text):
+def say(text: str) -> None:
     print(f"setup: {text}", flush=True)
 
 
-def stop(text):
+def stop(text: str) -> NoReturn:
     sys.exit(f"setup: {text}")
 
 
-def run(command, **options):
+def run(command: list[str], **options: Any) -> None:
     result = subprocess.run(command, **options)
     if result.returncode:
         stop(f"failed ({result.returncode}): {' '.join(command)}")
 
 
-def works(python):
+def works(python: str) -> tuple[int, ...] | None:
     """Return the version of an interpreter that can make virtual environments, None for any other file."""
     probe = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
     try:
@@ -53,7 +56,7 @@ def works(python):
         return None
 
 
-def find_python():
+def find_python() -> str:
     """Return the newest installed interpreter that the pinned ansible-core takes; PYTHON in the environment wins."""
     if os.environ.get("PYTHON"):
         candidates = [os.environ["PYTHON"]]
@@ -80,7 +83,7 @@ def find_python():
     return max(fitting)[1]
 
 
-def digest(*paths):
+def digest(*paths: str) -> str:
     value = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as file:
@@ -88,7 +91,7 @@ def digest(*paths):
     return value.hexdigest()
 
 
-def done(stamp, value):
+def done(stamp: str, value: str) -> bool:
     try:
         with open(stamp) as file:
             return file.read() == value
@@ -96,12 +99,12 @@ def done(stamp, value):
         return False
 
 
-def mark(stamp, value):
+def mark(stamp: str, value: str) -> None:
     with open(stamp, "w") as file:
         file.write(value)
 
 
-def make_environment():
+def make_environment() -> None:
     lock = os.path.join(ROOT, "requirements", "dev.txt")
     stamp, value = os.path.join(VENV, ".complete"), digest(lock)
     pip = [os.path.join(VENV, "bin", "python"), "-m", "pip", "--disable-pip-version-check"]
@@ -116,7 +119,7 @@ def make_environment():
     mark(stamp, value)
 
 
-def unpack_collections():
+def unpack_collections() -> None:
     lock = os.path.join(ROOT, "requirements", "collections.txt")
     target = os.path.join(CACHE, "collections")
     stamp, value = os.path.join(target, ".complete"), digest(lock, os.path.abspath(__file__))
@@ -138,7 +141,7 @@ def unpack_collections():
     mark(stamp, value)
 
 
-def link_checkout():
+def link_checkout() -> None:
     """Let Ansible find the checkout as ocpv.scale, whatever the folder is called."""
     folder = os.path.join(CACHE, "link", "ansible_collections", "ocpv")
     link = os.path.join(folder, "scale")
@@ -149,7 +152,7 @@ def link_checkout():
         os.symlink(ROOT, link)
 
 
-def install_system_packages():
+def install_system_packages() -> None:
     missing = [package for path, package in SYSTEM_PACKAGES.items() if not os.path.exists(path)]
     if not missing:
         return
@@ -167,7 +170,7 @@ def install_system_packages():
     run(prefix + ["apt-get", "-qq", "install", "-y", "--no-install-recommends"] + missing, **quiet)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--system", action="store_true", help="install Debian packages that tests need, too")
     options = parser.parse_args()

@@ -38,7 +38,7 @@ def _ceiling(value: float) -> float:
     """A round number above the value for the end of an axis: 1, 2, 2.5 or 5 times a power of ten."""
     if value <= 0:
         return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
+    power = math.pow(10.0, math.floor(math.log10(value)))
     return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value)
 
 
