@@ -262,7 +262,7 @@ class Registry:
         return metadata.finalizer_warnings(meta, (old or {}).get("metadata"))
 
     def check_subresource(self, plural: str, subresource: str, obj: dict[str, Any]) -> None:
-        """Refuses (400) a body of a subresource in ``SUBRESOURCE_KINDS`` that does not decode; prunes and defaults it."""
+        """Refuses (400) a body of a subresource kind that does not decode; prunes and defaults it."""
         api_version, kind = SUBRESOURCE_KINDS[f"{plural}/{subresource}"]
         node = self._core_nodes[self._core_kinds[f"{api_version}/{kind}"]]
         if problem := decode_problem(node, obj, kind):
