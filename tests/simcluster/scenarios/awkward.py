@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from . import small
 from .placement import place
-from .values import CASCADE_LAKE, GIB, ICE_LAKE, MIB, MILAN, Disk, Layout, Machine, Migrations, NodeShape
+from .values import CASCADE_LAKE, GIB, ICE_LAKE, MEMORY_64_GB, MIB, MILAN, Disk, Layout, Machine, Migrations, NodeShape
 
 _ZONES = ("zone-a", "zone-b", "zone-c")
 _DEDICATED = ("dedicated", "databases")
@@ -31,7 +31,7 @@ def tight(seed: int = 0) -> Layout:
             number,
             _ZONES[(number - 1) % 3],
             16,
-            64 * GIB,
+            MEMORY_64_GB,
             taints=((*_DEDICATED, "NoSchedule"),) if name == "worker-6" else (),
         )
         for number, name in enumerate(_TIGHT, 1)
@@ -70,7 +70,7 @@ def mixed_cpu(seed: int = 0) -> Layout:
     generations = (CASCADE_LAKE, ICE_LAKE, MILAN)
     nodes = tuple(
         NodeShape(
-            f"worker-{number}", number, _ZONES[(number - 1) % 3], 16, 64 * GIB, cpu=generations[(number - 1) // 3]
+            f"worker-{number}", number, _ZONES[(number - 1) % 3], 16, MEMORY_64_GB, cpu=generations[(number - 1) // 3]
         )
         for number in range(1, 10)
     )
@@ -137,7 +137,7 @@ def v1beta1(seed: int = 0) -> Layout:
 
 def single_node(seed: int = 0) -> Layout:
     """One node that is everything; there is nowhere to move to."""
-    node = NodeShape("node-1", 1, "zone-a", 16, 64 * GIB, control_plane=True)
+    node = NodeShape("node-1", 1, "zone-a", 16, MEMORY_64_GB, control_plane=True)
     machines = tuple(
         Machine(
             "production",

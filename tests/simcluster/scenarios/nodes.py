@@ -5,7 +5,8 @@ Source of the KubeVirt labels: pkg/virt-handler/node-labeller/node_labeller.go, 
 
 from __future__ import annotations
 
-from .values import INSTALLED_AT, MIB, NodeShape, Obj, stable_uid
+from .quantities import bytes_text
+from .values import INSTALLED_AT, NodeShape, Obj, stable_uid
 
 MACHINE_TYPES = (
     "q35",
@@ -69,7 +70,7 @@ def node_object(shape: NodeShape, *, heartbeat: str = INSTALLED_AT) -> Obj:
         "status": {
             "capacity": {
                 "cpu": str(shape.cores),
-                "memory": f"{shape.memory_bytes // 1024}Ki",
+                "memory": bytes_text(shape.memory_bytes),
                 "pods": str(shape.max_pods),
                 "ephemeral-storage": "467746Mi",
                 "hugepages-1Gi": "0",
@@ -78,9 +79,9 @@ def node_object(shape: NodeShape, *, heartbeat: str = INSTALLED_AT) -> Obj:
             },
             "allocatable": {
                 "cpu": f"{shape.allocatable_cpu_millicores}m",
-                "memory": f"{shape.allocatable_memory_bytes // 1024}Ki",
+                "memory": bytes_text(shape.allocatable_memory_bytes),
                 "pods": str(shape.max_pods),
-                "ephemeral-storage": f"{430_000 * MIB}",
+                "ephemeral-storage": "430000Mi",
                 "hugepages-1Gi": "0",
                 "hugepages-2Mi": "0",
                 **devices,

@@ -55,7 +55,11 @@ def hyperconverged(layout: Layout) -> Obj:
         },
         "spec": {
             "deployment": {
-                "applicationAwareConfig": {"enable": False},
+                "applicationAwareConfig": {
+                    "allowApplicationAwareClusterResourceQuota": False,
+                    "enable": False,
+                    "vmiCalcConfigName": "DedicatedVirtualResources",
+                },
                 "deployNetworkResourcesInjector": True,
                 "deployVmConsoleProxy": False,
                 "uninstallStrategy": "BlockUninstallIfWorkloadsExist",
@@ -183,6 +187,7 @@ def components(layout: Layout) -> Iterator[Obj]:
         "kind": "DaemonSet",
         "metadata": _component_metadata("virt-handler", "DaemonSet"),
         "spec": {
+            "revisionHistoryLimit": 10,
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": _component_pod("virt-handler")},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
@@ -204,8 +209,11 @@ def components(layout: Layout) -> Iterator[Obj]:
         "kind": "Deployment",
         "metadata": _component_metadata("virt-api", "Deployment"),
         "spec": {
+            "progressDeadlineSeconds": 600,
             "replicas": replicas,
+            "revisionHistoryLimit": 10,
             "selector": {"matchLabels": labels},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
             "template": {"metadata": {"labels": labels}, "spec": _component_pod("virt-api")},
         },
         "status": {
@@ -301,7 +309,22 @@ def _component_metadata(name: str, kind: str) -> Obj:
 
 
 def _component_pod(name: str) -> Obj:
+    """A pod template with every default of the API server written out."""
     return {
-        "containers": [{"name": name, "image": f"registry.example.com/kubevirt/{name}:v1"}],
+        "containers": [
+            {
+                "name": name,
+                "image": f"registry.example.com/kubevirt/{name}:v1",
+                "resources": {},
+                "terminationMessagePath": "/dev/termination-log",
+                "terminationMessagePolicy": "File",
+            }
+        ],
+        "dnsPolicy": "ClusterFirst",
+        "enableServiceLinks": True,
+        "restartPolicy": "Always",
+        "schedulerName": "default-scheduler",
+        "securityContext": {},
         "serviceAccountName": f"kubevirt-{name.removeprefix('virt-')}",
+        "terminationGracePeriodSeconds": 30,
     }

@@ -207,7 +207,7 @@ def _reenlightenment_selector(machine: Machine, node: NodeShape) -> dict[str, st
 def _pod_conditions(*, paused: bool) -> list[Obj]:
     ready = "False" if paused else "True"
     conditions: list[Obj] = [
-        {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": STARTED_AT}
+        {"type": kind, "status": status, "lastTransitionTime": STARTED_AT}
         for kind, status in (
             ("kubevirt.io/virtual-machine-unpaused", ready),
             ("Initialized", "True"),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .placement import place
-from .values import MIB, Disk, Layout, Machine, Migrations, NodeShape, Tier
+from .values import MEMORY_384_GB, MIB, Disk, Layout, Machine, Migrations, NodeShape, Tier
 
 _ZONES = ("zone-0", "zone-1", "zone-2")
 _EMPTIED_ZONE = "zone-2"
@@ -23,9 +23,6 @@ _EPHEMERAL_DISKS = (
     Disk("containerdisk", "containerDisk", image="quay.io/containerdisks/fedora:42"),
     Disk("cloudinitdisk", "cloudInitNoCloud"),
 )
-# 384 GB as the kernel reports it
-_NODE_MEMORY_BYTES = 395_000_000 * 1024
-
 # what the RHEL machines of a team run, in turn; databases come in pairs that avoid each other
 _RHEL_ROLES: tuple[tuple[str, Tier], ...] = (
     ("database", "critical"),
@@ -48,7 +45,7 @@ class Sizes:
     workers: int = 100
     control_plane: int = 3
     cores: int = 40
-    memory_bytes: int = _NODE_MEMORY_BYTES
+    memory_bytes: int = MEMORY_384_GB
     max_pods: int = 500
     rhel: int = 1500
     windows: int = 500

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .placement import place
-from .values import CEPHFS, GIB, LVMS, MIB, SAN, Disk, Layout, Machine, NodeShape, Tier
+from .values import CEPHFS, GIB, LVMS, MEMORY_64_GB, MIB, SAN, Disk, Layout, Machine, NodeShape, Tier
 
 _ZONES = ("zone-a", "zone-b", "zone-c")
 _CONTAINER_DISK = Disk("containerdisk", "containerDisk", image="quay.io/containerdisks/fedora:42")
@@ -22,14 +22,22 @@ def layout(seed: int = 0) -> Layout:
             number,
             _ZONES[(number - 1) % 3],
             cores=16,
-            memory_bytes=64 * GIB,
+            memory_bytes=MEMORY_64_GB,
             cpu_manager=number % 4 == 0,
             devices=((_GPU, 2),) if number in (4, 8) else (),
         )
         for number in range(1, 13)
     )
     control_plane = tuple(
-        NodeShape(f"control-{number}", 100 + number, _ZONES[number - 1], 8, 32 * GIB, control_plane=True, worker=False)
+        NodeShape(
+            f"control-{number}",
+            100 + number,
+            _ZONES[number - 1],
+            8,
+            MEMORY_64_GB // 2,
+            control_plane=True,
+            worker=False,
+        )
         for number in (1, 2, 3)
     )
     pods_on = {node.name: 14 for node in workers} | {node.name: 30 for node in control_plane}

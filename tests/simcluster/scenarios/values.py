@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 MIB = 1024**2
 GIB = 1024**3
+# memory modules as the kernel reports them
+MEMORY_64_GB = 65_793_000 * 1024
+MEMORY_384_GB = 395_000_000 * 1024
 
 TIER_LABEL = "ocpv.scale/tier"
 WORKLOAD_LABEL = "ocpv.scale/workload"

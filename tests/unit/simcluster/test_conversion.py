@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from simcluster.conversion import V1_ONLY_ANNOTATION, convert_hyperconverged
 
 LIMITS = {"parallelMigrationsPerCluster": 20, "parallelOutboundMigrationsPerNode": 4, "bandwidthPerMigration": "64Mi"}
@@ -75,7 +74,12 @@ def _object(version: str, spec: dict[str, Any], annotations: dict[str, str]) -> 
         ),
         (
             {"enableCommonBootImageImport": False, "CommonInstancetypesDeployment": {"enabled": False}},
-            {"workloadSources": {"enableCommonBootImageImport": False, "commonInstancetypesDeployment": {"enabled": False}}},
+            {
+                "workloadSources": {
+                    "enableCommonBootImageImport": False,
+                    "commonInstancetypesDeployment": {"enabled": False},
+                }
+            },
         ),
         ({"kubeSecondaryDNSNameServerIP": "192.0.2.9"}, {"networking": {"kubeSecondaryDNSNameServerIP": "192.0.2.9"}}),
         ({"vmStateStorageClass": "fast"}, {"storage": {"vmStateStorageClass": "fast"}}),
@@ -138,7 +142,8 @@ def test_a_broken_annotation_is_dropped() -> None:
 
 def test_feature_gates_are_booleans_on_one_side_and_a_list_of_differences_on_the_other() -> None:
     v1 = convert_hyperconverged(
-        old({"featureGates": {"downwardMetrics": True, "videoConfig": False, "objectGraph": False, "nonRoot": True}}), "v1"
+        old({"featureGates": {"downwardMetrics": True, "videoConfig": False, "objectGraph": False, "nonRoot": True}}),
+        "v1",
     )
     assert v1["spec"]["featureGates"] == [
         {"name": "downwardMetrics", "state": "Enabled"},
