@@ -17,18 +17,8 @@ EDIT: Final = (*READ, "create", "delete", "patch", "update")
 EVERY_VERB: Final = (*READ, *WRITE)
 
 _AGGREGATE: Final = "rbac.authorization.k8s.io/aggregate-to-"
-_DISCOVERY_PATHS: Final = (
-    "/api",
-    "/api/*",
-    "/apis",
-    "/apis/*",
-    "/healthz",
-    "/livez",
-    "/openapi",
-    "/openapi/*",
-    "/readyz",
-)
 _PUBLIC_PATHS: Final = ("/healthz", "/livez", "/readyz", "/version", "/version/")
+_DISCOVERY_PATHS: Final = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", *_PUBLIC_PATHS)
 
 _CORE_EDITED: Final = (
     "configmaps",
@@ -160,7 +150,7 @@ def _kubernetes_roles() -> list[dict[str, Any]]:
         ),
         cluster_role(
             "system:discovery",
-            [{"nonResourceURLs": [*_DISCOVERY_PATHS, "/version", "/version/"], "verbs": ["get"]}],
+            [{"nonResourceURLs": list(_DISCOVERY_PATHS), "verbs": ["get"]}],
         ),
         cluster_role("system:public-info-viewer", [{"nonResourceURLs": list(_PUBLIC_PATHS), "verbs": ["get"]}]),
     ]
