@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import awkward, build, files, reference, small
-from .files import InvalidScenario
+from .placement import InvalidScenario
 from .values import INSTALLED_AT, Layout
 
 __all__ = ["InvalidScenario", "Scenario", "load", "names"]

@@ -9,13 +9,10 @@ from typing import Any
 
 import yaml
 
+from .placement import InvalidScenario
 from .reference import Sizes
 
 _KEYS = {"name", "description", "settings", "base", "sizes", "objects"}
-
-
-class InvalidScenario(ValueError):
-    """A scenario file that cannot be used; the message names file, key and what is allowed."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -56,4 +53,6 @@ def sizes(path: Path, wanted: dict[str, Any]) -> Sizes:
             raise InvalidScenario(f"scenario file {path}: unknown size {name!r}, use {', '.join(sorted(allowed))}")
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise InvalidScenario(f"scenario file {path}: size {name} must be a number from 0, found {value!r}")
+    if wanted.get("workers") == 0:
+        raise InvalidScenario(f"scenario file {path}: size workers must be at least 1, found 0")
     return Sizes(**wanted)

@@ -16,7 +16,11 @@ _HANDLER_CPU_MILLICORES = 10
 _HANDLER_MEMORY_BYTES = 325 * 1024**2
 
 
-class Unplaceable(Exception):
+class InvalidScenario(ValueError):
+    """A scenario that cannot be used; the message names what is wrong and what is allowed."""
+
+
+class Unplaceable(InvalidScenario):
     """A scenario asks for more than its nodes can hold."""
 
 
