@@ -30,6 +30,20 @@ from .parse_vm import parse_migration, parse_vm
 Object = Mapping[str, Any]
 T = TypeVar("T")
 
+ALL_PARTS = (
+    "nodes",
+    "namespaces",
+    "virtual_machines",
+    "pods",
+    "claims",
+    "storage",
+    "data_volumes",
+    "migrations",
+    "policies",
+    "virtualization",
+    "descheduler",
+    "usage",
+)
 # the namespace whose UID identifies a cluster
 CLUSTER_NAMESPACE = "kube-system"
 # first KubeVirt release whose migrations can be sent to a node (spec.addedNodeSelector)
@@ -130,11 +144,12 @@ def _cluster_uid(namespaces: Iterable[Any]) -> str:
 
 def _virtual_machines(raw: Raw, pods: Iterable[Pod]) -> dict[str, VirtualMachine]:
     launchers: dict[str, list[Pod]] = {}
-    for pod in pods:
-        if pod.vmi_uid:
-            launchers.setdefault(pod.vmi_uid, []).append(pod)
+    for launcher in pods:
+        if launcher.vmi_uid:
+            launchers.setdefault(launcher.vmi_uid, []).append(launcher)
     usage = dict(_each(parse_pod_usage, raw.pod_metrics))
     instances = dict(_each(lambda vmi: (_key(vmi), vmi), raw.instances))
+    pairs: list[tuple[Optional[Object], Optional[Object]]]
     pairs = [(vm, instances.pop(_understood(_key, vm), None)) for vm in raw.virtual_machines]
     pairs += [(None, vmi) for vmi in instances.values()]
     found = {}

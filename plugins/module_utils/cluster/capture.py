@@ -11,26 +11,12 @@ from typing import Any, Callable, Collection, Optional
 
 from ..errors import Forbidden, InvalidInput, NotFound, Unreachable
 from . import resources
-from .assemble import CLUSTER_NAMESPACE, Raw, assemble, not_understood
+from .assemble import ALL_PARTS, CLUSTER_NAMESPACE, Raw, assemble, not_understood
 from .gateway import Gateway
 from .model import Pod, Snapshot
 from .parse import parse_pod
 from .resources import ResourceType
 
-ALL_PARTS = (
-    "nodes",
-    "namespaces",
-    "virtual_machines",
-    "pods",
-    "claims",
-    "storage",
-    "data_volumes",
-    "migrations",
-    "policies",
-    "virtualization",
-    "descheduler",
-    "usage",
-)
 # these fail the capture when they cannot be read; the others go to Snapshot.missing
 REQUIRED_PARTS = ("nodes", "namespaces", "virtual_machines", "pods", "claims", "migrations")
 # how long an optional part may try: what is down for longer is told as missing

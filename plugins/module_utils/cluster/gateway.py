@@ -25,7 +25,7 @@ from .transport import Answer, AnswerLost, NotSent, Transport
 try:
     from orjson import loads as _loads
 except ImportError:  # optional; about twice as fast
-    from json import loads as _loads
+    from json import loads as _loads  # type: ignore[assignment]
 
 T = TypeVar("T")
 Object = dict[str, Any]
