@@ -55,11 +55,9 @@ def _pod_spec_defaults(spec: Any) -> None:
             latest = "@" not in name and (":" not in name or name.endswith(":latest"))
             container["imagePullPolicy"] = "Always" if latest else "IfNotPresent"
         resources = container.get("resources") or {}
-        missing = {
-            k: v for k, v in (resources.get("limits") or {}).items() if k not in (resources.get("requests") or {})
-        }
-        if missing:
-            resources["requests"] = {**(resources.get("requests") or {}), **missing}
+        limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+        if limits.keys() - requests.keys():
+            resources["requests"] = {**limits, **requests}
     if spec.get("serviceAccountName"):
         spec.setdefault("serviceAccount", spec["serviceAccountName"])
 
@@ -210,11 +208,8 @@ def _role_binding(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
     if old is not None and obj.get("roleRef") != old.get("roleRef"):
         yield FieldError("roleRef", INVALID, obj.get("roleRef"), "cannot change roleRef")
     for index, subject in enumerate(obj.get("subjects") or ()):
-        if (
-            subject.get("kind") == "ServiceAccount"
-            and obj["kind"] == "ClusterRoleBinding"
-            and not subject.get("namespace")
-        ):
+        cluster_wide = obj["kind"] == "ClusterRoleBinding"
+        if cluster_wide and subject.get("kind") == "ServiceAccount" and not subject.get("namespace"):
             yield FieldError(f"subjects[{index}].namespace", REQUIRED, "")
 
 

@@ -119,7 +119,6 @@ REQUIRED: Final = {
     "KeyToPath": ["key", "path"],
     "LabelSelectorRequirement": ["key", "operator"],
     "NodeSelectorRequirement": ["key", "operator"],
-    "PersistentVolumeClaimSpec": ["accessModes", "resources"],
     "PersistentVolumeSpec": ["accessModes", "capacity"],
     "PodAffinityTerm": ["topologyKey"],
     "PodSpec": ["containers"],
