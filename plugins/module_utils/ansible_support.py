@@ -45,7 +45,7 @@ def run_module(
     when the factory is called. An OcpvError becomes a failure with C(msg), C(hint), C(details) and C(error), which is
     the name of the error's class.
     """
-    module = AnsibleK8SModule(
+    module: Any = AnsibleK8SModule(
         argument_spec={**auth_argument_spec(), **spec},
         supports_check_mode=supports_check_mode,
         check_k8s=False,
@@ -58,6 +58,26 @@ def run_module(
         module.fail_json(msg=str(error), hint=error.hint, details=error.details, error=type(error).__name__)
     else:
         module.exit_json(**{"changed": False, **result})
+
+
+def store_file(module: Any, option: str, path: str, content: bytes) -> bool:
+    """Write a file in one step unless it is the same already; return whether it differed. Only tells in check mode.
+
+    Raises InvalidInput, naming C(option), when there is no directory to write to.
+    """
+    directory = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(directory) or os.path.isdir(path):
+        raise InvalidInput(option, path, "the name of a file in an existing directory is needed")
+    if os.path.isfile(path):
+        with open(path, "rb") as existing:
+            if existing.read() == content:
+                return False
+    if not module.check_mode:
+        fresh = os.path.join(module.tmpdir, os.path.basename(path))
+        with open(fresh, "wb") as file:
+            file.write(content)
+        module.atomic_move(fresh, path)
+    return True
 
 
 def connect(module: Any = None, *, retry_seconds: float = 60.0, **auth: Any) -> Gateway:

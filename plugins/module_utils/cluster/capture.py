@@ -11,7 +11,8 @@ from typing import Any, Callable, Collection, Optional
 
 from ..errors import Forbidden, InvalidInput, NotFound, Unreachable
 from . import resources
-from .assemble import ALL_PARTS, CLUSTER_NAMESPACE, Raw, assemble, not_understood
+from .assemble import ALL_PARTS as ALL_PARTS
+from .assemble import CLUSTER_NAMESPACE, Raw, assemble, not_understood
 from .gateway import Gateway
 from .model import Pod, Snapshot
 from .parse import parse_pod

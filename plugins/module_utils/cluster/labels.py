@@ -54,7 +54,7 @@ def _requirement(text: str, selector: str, option: str) -> Test:
     raise InvalidInput(
         option,
         selector,
-        f"{text!r} is not a label requirement; write key=value, key!=value, key in (a, b), key notin (a, b), key or !key",
+        f"{text!r} is not a label requirement; write key=value, key!=value, key in (a, b), key notin (a), key or !key",
     )
 
 

@@ -17,7 +17,7 @@ from .model import Instance, Resources, Snapshot, Usage, VirtualMachine, Volume
 try:
     import jmespath
 except ImportError:  # needed for select only, and told then
-    jmespath = None
+    jmespath = None  # type: ignore[assignment]
 
 _WILDCARDS = frozenset("*?[")
 _SELECT_NEEDED = (

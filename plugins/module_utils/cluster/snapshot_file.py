@@ -66,12 +66,16 @@ def read_snapshot(path: Union[str, os.PathLike[str]]) -> Snapshot:
     return snapshot_of_objects(documents, place)
 
 
-def write_snapshot(snapshot: Snapshot, path: Union[str, os.PathLike[str]]) -> None:
-    """Write a snapshot to a file in one step; gzipped if its name ends in .gz. Raises OSError."""
-    place = Path(path)
+def to_bytes(snapshot: Snapshot, path: Union[str, os.PathLike[str]]) -> bytes:
+    """Return the content of a snapshot's file; gzipped if the name ends in .gz. Equal snapshots give equal bytes."""
     content = json.dumps(to_document(snapshot), separators=(",", ":"), sort_keys=True).encode()
-    if place.suffix == ".gz":
-        content = gzip.compress(content, compresslevel=6, mtime=0)
+    return gzip.compress(content, compresslevel=6, mtime=0) if str(path).endswith(".gz") else content
+
+
+def write_snapshot(snapshot: Snapshot, path: Union[str, os.PathLike[str]]) -> None:
+    """Write a snapshot to a file, in one step. Raises OSError."""
+    place = Path(path)
+    content = to_bytes(snapshot, place)
     unfinished = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         unfinished.write_bytes(content)
