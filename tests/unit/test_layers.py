@@ -17,6 +17,7 @@ GATEWAYS = (
     "cluster/capture.py",
     "cluster/dump.py",
     "cluster/snapshot_file.py",
+    "cluster/source.py",
     "rebalance/run/",
     "rebalance/report/write.py",
 )

@@ -11,6 +11,7 @@ several times more than parsing the JSON.
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Optional
 from urllib.parse import urlencode
@@ -114,7 +115,7 @@ class Transport:
                 ),
             )
         except (http_errors.NewConnectionError, http_errors.ConnectTimeoutError) as error:
-            raise NotSent(_reason(error), permanent="Name or service not known" in str(error)) from error
+            raise NotSent(_reason(error), permanent=_unknown_host(error)) from error
         except http_errors.SSLError as error:
             raise NotSent(_reason(error), permanent="CERTIFICATE_VERIFY_FAILED" in str(error)) from error
         except (http_errors.LocationValueError, http_errors.ProxyError) as error:
@@ -140,6 +141,11 @@ class Transport:
             if setting.get("in") == "header" and setting.get("value"):
                 headers[setting["key"]] = setting["value"]
         return headers
+
+
+def _unknown_host(error: BaseException) -> bool:
+    cause = error.__cause__ or error.__context__
+    return isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
 
 
 def _reason(error: BaseException) -> str:
