@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names that this collection gives to things in a cluster: labels, annotations, objects. The only place that has them."""
+"""Names that this collection gives to things in a cluster: labels, annotations, objects. No other place has them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ RESUME_SECONDS = 0.1
 # Assumption: what one connection carries. Several are used unless the VM has CPU limits or dedicated CPUs (KubeVirt
 # pkg/virt-handler/migration-source.go, configureParallelMigrationThreads).
 SINGLE_CHANNEL_BYTES_PER_SECOND = 600e6
-# Assumption: two bonded 10 GbE ports' worth of migration traffic is rare, one port's worth common.
+# Assumption, where nothing better is told: a 10 GbE port for migrations.
 DEFAULT_LINK_BYTES_PER_SECOND = 1.25e9
 # Stop and start of a guest: half a minute to a minute in practice.
 COLD_STOP_SECONDS = 15.0
@@ -137,8 +137,8 @@ def _predict_live(vm: VirtualMachine, conditions: Conditions) -> Forecast:
         else:
             seconds, downtime = timeout or touched / bandwidth, 0.0
             obstacle = (
-                f"its memory changes at {dirty / 1e6:.0f} MB/s, which {bandwidth / 1e6:.0f} MB/s of migration bandwidth "
-                "cannot outrun (r >= 1): a live migration would not converge"
+                f"its memory changes at {dirty / 1e6:.0f} MB/s and a migration sends {bandwidth / 1e6:.0f} MB/s: "
+                "with r >= 1 a live migration does not converge"
             )
     else:
         seconds, downtime = precopy(

@@ -10,7 +10,7 @@ from typing import Optional
 
 from ..cluster.model import Snapshot, VirtualMachine
 from ..errors import InvalidInput
-from ..names import TIER_LABEL, WORKLOAD_LABEL
+from ..names import TIER, WORKLOAD
 from .plan import STAGES
 
 DEV_TEST = "dev-test"
@@ -23,19 +23,19 @@ TIERS = tuple(stage for stage in STAGES if stage in (DEV_TEST, NON_CRITICAL, CRI
 def tier_of(snapshot: Snapshot, vm: VirtualMachine, default: str = NON_CRITICAL) -> str:
     """Return the VM's tier: by the label ocpv.scale/tier of the VM's template, the VM, its instance or its namespace,
     the first of these that has it; else C(default). Raises InvalidInput for a value that is no tier."""
-    value = _label(snapshot, vm, TIER_LABEL)
+    value = _label(snapshot, vm, TIER)
     if value is None:
         return default
     if value not in TIERS:
         raise InvalidInput(
-            f"label {TIER_LABEL} of VM {vm.key} or its namespace", value, f"the tiers are {', '.join(TIERS)}"
+            f"label {TIER} of VM {vm.key} or its namespace", value, f"the tiers are {', '.join(TIERS)}"
         )
     return value
 
 
 def workload_of(snapshot: Snapshot, vm: VirtualMachine) -> str:
     """Return the VM's workload class by the label ocpv.scale/workload, found like the tier; empty if it has none."""
-    return _label(snapshot, vm, WORKLOAD_LABEL) or ""
+    return _label(snapshot, vm, WORKLOAD) or ""
 
 
 def _label(snapshot: Snapshot, vm: VirtualMachine, label: str) -> Optional[str]:
