@@ -121,7 +121,7 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise Unreachable(f"GET {path}: {type(error).__name__}: {error}") from error
 
-    async def list(self, path: str) -> tuple[list[Obj], str]:
+    async def collection(self, path: str) -> tuple[list[Obj], str]:
         """All objects of a collection and the resourceVersion they belong to; none if the collection is not served.
 
         Begins again when the pages expire meanwhile; raises Unreachable.

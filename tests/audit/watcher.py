@@ -51,13 +51,13 @@ class Watcher:
             self._paths["hyperconvergeds"] = f"/apis/{preferred}/hyperconvergeds"
         objects = {}
         for kind, path in self._paths.items():
-            objects[kind], self._versions[kind] = await self.api.list(path)
+            objects[kind], self._versions[kind] = await self.api.collection(path)
             self._known[kind] = {obj["metadata"]["uid"]: _stub(obj) for obj in objects[kind]}
         return objects
 
     async def lists(self) -> dict[str, list[Obj]]:
         """All objects as they are now."""
-        return {kind: (await self.api.list(path))[0] for kind, path in self._paths.items()}
+        return {kind: (await self.api.collection(path))[0] for kind, path in self._paths.items()}
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -92,7 +92,7 @@ class Watcher:
         """What changed unseen comes as events: the gone ones first, then ended ones, then the rest."""
         while True:
             try:
-                objects, self._versions[kind] = await self.api.list(self._paths[kind])
+                objects, self._versions[kind] = await self.api.collection(self._paths[kind])
                 break
             except Unreachable as error:
                 self.blind[kind] = str(error)
