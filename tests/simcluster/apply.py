@@ -110,7 +110,7 @@ def apply(
     """The object that results from applying ``applied`` to ``live`` (None: create), not yet defaulted or validated.
 
     Both are of the same API version; ``time`` (RFC 3339) goes into the manager's entry when anything changes. Raises
-    :class:`ApplyConflict`, and :class:`SchemaInvalid` for a body that does not fit the schema (500, without a reason) or
+    :class:`ApplyConflict`, and :class:`SchemaInvalid` for a body that does not fit the schema (500, no reason) or
     that carries managedFields (400).
     """
     if applied.get("metadata", {}).get("managedFields"):

@@ -8,7 +8,7 @@ sets: ``pkg/apiserver/schema/listtype/validation.go``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,10 +63,11 @@ def path_text(segments: Any) -> str:
 
 
 class Checker:
-    """Compiles nodes, each once."""
+    """Compiles nodes, each once; lists of ``may_repeat`` nodes are not searched for duplicates."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_repeat: Iterable[Node] = ()) -> None:
         self._known: dict[int, Check] = {}
+        self._may_repeat = frozenset(id(node) for node in may_repeat)
 
     def root(self, node: Node) -> Callable[[dict[str, Any], dict[str, Any] | None], list[FieldError]]:
         """Closure ``(new, old)`` for a whole object; what an update leaves as it was is not held against it.
@@ -135,11 +136,12 @@ class Checker:
     def _array(self, node: Node) -> Check:
         assert node.items is not None
         inner = self.compile(node.items)
-        keys = node.list_keys
+        unique = id(node) not in self._may_repeat
+        keys = node.list_keys if unique else ()
         key_defaults = tuple(
             node.items.properties[k].facts.get("default") if k in node.items.properties else None for k in keys
         )
-        is_set = node.facts.get(LIST_TYPE) == "set"
+        is_set = unique and node.facts.get(LIST_TYPE) == "set"
 
         def check(value: Any) -> list[Problem] | None:
             found: list[Problem] | None = None

@@ -96,6 +96,12 @@ _DEFAULTS: dict[str, Callable[[Obj], None]] = {
 
 
 def _pod_spec_errors(spec: Obj, path: str) -> Iterator[FieldError]:
+    for field in ("containers", "initContainers", "volumes"):
+        names: set[str] = set()
+        for index, item in enumerate(spec.get(field) or ()):
+            if item.get("name") in names:
+                yield FieldError(f"{path}.{field}[{index}].name", DUPLICATE, item["name"])
+            names.add(item.get("name", ""))
     if spec.get("containers") == []:
         yield FieldError(f"{path}.containers", REQUIRED, "")
     for index, container in enumerate(spec.get("containers") or ()):

@@ -96,7 +96,8 @@ class Registry:
         resources = [*BUILTINS, *(crd.resource() for crd in self._crds.values())]
         self._by_plural = {(r.group, r.plural): r for r in resources}
         self._by_kind = {(r.group, r.kind): r for r in resources}
-        self._coercer, self._checker = Coercer(), Checker()
+        # typed kinds have list keys for apply only; their own validation says which names must differ
+        self._coercer, self._checker = Coercer(), Checker(may_repeat=self._core_nodes)
         self._coercers: dict[int, Callable[[Any], list[str] | None]] = {}
         self._checks: dict[int, Errors] = {}
         self._coerce_meta = self._coercer.root(self._object_meta)
