@@ -14,6 +14,7 @@ from . import resources
 from .assemble import ALL_PARTS as ALL_PARTS
 from .assemble import CLUSTER_NAMESPACE, Raw, assemble, not_understood
 from .gateway import Gateway
+from .memory import collector_paused
 from .model import Pod, Snapshot
 from .parse import parse_pod
 from .resources import ResourceType
@@ -27,6 +28,7 @@ _NO_KUBEVIRT_HINT = (
 )
 
 
+@collector_paused()
 def capture(
     gateway: Gateway, parts: Collection[str] = ALL_PARTS, *, namespaces: Optional[Collection[str]] = None
 ) -> Snapshot:

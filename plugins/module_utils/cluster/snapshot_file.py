@@ -15,6 +15,7 @@ from typing import Any, Mapping, Union
 from ..errors import InvalidInput
 from .codec import Malformed, decode, encode
 from .dump import read_documents, read_dump, snapshot_of_objects
+from .memory import collector_paused
 from .model import Snapshot
 
 FORMAT = "ocpv.scale/snapshot"
@@ -51,6 +52,7 @@ def from_document(document: Any, option: str = "snapshot") -> Snapshot:
     return snapshot
 
 
+@collector_paused()
 def read_snapshot(path: Union[str, os.PathLike[str]]) -> Snapshot:
     """Return the Snapshot of a file of the own format (.json, .json.gz), or of a dump: a file or directory that
     C(oc get -o yaml|json) or must-gather wrote.

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kubernetes.client
 import pytest
-from ansible_collections.ocpv.scale.plugins.module_utils.cluster.gateway import Gateway
-from ansible_collections.ocpv.scale.plugins.module_utils.cluster.transport import Transport
 from support.http_api import HttpApi, http_api
+
+if TYPE_CHECKING:
+    from ansible_collections.ocpv.scale.plugins.module_utils.cluster.gateway import Gateway
 
 
 class FakeTime:
@@ -38,6 +39,10 @@ def fake_time() -> FakeTime:
 
 @pytest.fixture
 def make_gateway(fake_time: FakeTime) -> Callable[..., Gateway]:
+    # not at the top: the collection can be imported only when pytest-ansible has made it known, after conftest files
+    from ansible_collections.ocpv.scale.plugins.module_utils.cluster.gateway import Gateway
+    from ansible_collections.ocpv.scale.plugins.module_utils.cluster.transport import Transport
+
     def make(url: str, *, token: str = "", **options: Any) -> Gateway:
         configuration = kubernetes.client.Configuration(host=url)
         if token:
