@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from ..conversion import convert_hyperconverged
+from .pods import CONTAINER_DEFAULTS, POD_DEFAULTS
 from .values import (
     HYPERCONVERGED_NAME,
     INSTALLED_AT,
@@ -309,22 +310,11 @@ def _component_metadata(name: str, kind: str) -> Obj:
 
 
 def _component_pod(name: str) -> Obj:
-    """A pod template with every default of the API server written out."""
+    account = f"kubevirt-{name.removeprefix('virt-')}"
+    image = f"registry.example.com/kubevirt/{name}:v1"
     return {
-        "containers": [
-            {
-                "name": name,
-                "image": f"registry.example.com/kubevirt/{name}:v1",
-                "resources": {},
-                "terminationMessagePath": "/dev/termination-log",
-                "terminationMessagePolicy": "File",
-            }
-        ],
-        "dnsPolicy": "ClusterFirst",
-        "enableServiceLinks": True,
-        "restartPolicy": "Always",
-        "schedulerName": "default-scheduler",
-        "securityContext": {},
-        "serviceAccountName": f"kubevirt-{name.removeprefix('virt-')}",
-        "terminationGracePeriodSeconds": 30,
+        **POD_DEFAULTS,
+        "containers": [{**CONTAINER_DEFAULTS, "name": name, "image": image, "resources": {}}],
+        "serviceAccount": account,
+        "serviceAccountName": account,
     }

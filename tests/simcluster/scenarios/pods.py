@@ -11,6 +11,20 @@ from .quantities import bytes_text, cpu_text
 from .requests import CONTAINER_DISK_CPU_MILLICORES, CONTAINER_DISK_MEMORY_BYTES, Requests
 from .values import STARTED_AT, Layout, Machine, NodeShape, Obj, owner_reference, stable_suffix, stable_uid
 
+# what the API server fills in; without it, it would take the next change of a label for a change of the spec
+CONTAINER_DEFAULTS: Obj = {
+    "imagePullPolicy": "IfNotPresent",
+    "terminationMessagePath": "/dev/termination-log",
+    "terminationMessagePolicy": "File",
+}
+POD_DEFAULTS: Obj = {
+    "dnsPolicy": "ClusterFirst",
+    "enableServiceLinks": True,
+    "restartPolicy": "Always",
+    "schedulerName": "default-scheduler",
+    "securityContext": {},
+    "terminationGracePeriodSeconds": 30,
+}
 LAUNCHER_IMAGE = "registry.example.com/kubevirt/virt-launcher:v1"
 _IMAGE_DIGEST = "sha256:" + "5f" * 32
 
@@ -69,10 +83,10 @@ def launcher_pod(machine: Machine, node: NodeShape, requests: Requests, pod_ip: 
             "ownerReferences": [owner_reference("kubevirt.io/v1", "VirtualMachineInstance", machine.name, uid)],
         },
         "spec": {
+            **POD_DEFAULTS,
             "nodeName": machine.node,
             "hostname": machine.name,
             "restartPolicy": "Never",
-            "schedulerName": "default-scheduler",
             "terminationGracePeriodSeconds": machine.termination_grace_seconds + 15,
             "containers": containers,
             "readinessGates": [{"conditionType": "kubevirt.io/virtual-machine-unpaused"}],
@@ -142,10 +156,11 @@ def _idle_pod(namespace: str, name: str, node: NodeShape, pod_ip: str, cpu_milli
             "labels": {"name": "idle"},
         },
         "spec": {
+            **POD_DEFAULTS,
             "nodeName": node.name,
-            "restartPolicy": "Always",
             "containers": [
                 {
+                    **CONTAINER_DEFAULTS,
                     "name": "main",
                     "image": "registry.example.com/pause:3.10",
                     "resources": {"requests": {"cpu": cpu_text(cpu_millicores), "memory": bytes_text(memory_bytes)}},
@@ -172,9 +187,15 @@ def _launcher_containers(machine: Machine, requests: Requests) -> list[Obj]:
         limits.update(cpu=cpu_text(cpu), memory=bytes_text(memory))
     elif machine.limit_cpu_millicores is not None:
         limits["cpu"] = cpu_text(machine.limit_cpu_millicores)
-    compute: Obj = {"name": "compute", "image": LAUNCHER_IMAGE, "resources": {"requests": wanted, "limits": limits}}
+    compute: Obj = {
+        **CONTAINER_DEFAULTS,
+        "name": "compute",
+        "image": LAUNCHER_IMAGE,
+        "resources": {"requests": wanted, "limits": limits},
+    }
     beside: list[Obj] = [
         {
+            **CONTAINER_DEFAULTS,
             "name": f"volume{disk.name}",
             "image": disk.image,
             "resources": {
