@@ -85,7 +85,7 @@ def parse_duration(value: Number, option: str = "duration") -> float:
         if not parts or "".join(number + unit for number, unit in parts) != text:
             raise InvalidInput(option, value, allowed) from None
         seconds = sum(float(number) * _DURATION_SECONDS[unit] for number, unit in parts)
-    if isinstance(value, bool) or seconds < 0 or seconds != seconds or seconds == float("inf"):
+    if isinstance(value, bool) or not 0 <= seconds < float("inf"):
         raise InvalidInput(option, value, allowed)
     return seconds
 

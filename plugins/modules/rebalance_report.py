@@ -24,6 +24,8 @@ attributes:
     support: none
   idempotent:
     support: full
+  platform:
+    support: full
 options:
   run:
     description: The record of the run, as RV(ocpv.scale.rebalance_run#module:run) returns it.
