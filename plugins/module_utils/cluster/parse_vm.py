@@ -36,7 +36,7 @@ _DISK_DEVICES = ("disk", "cdrom", "lun")
 _BINDINGS = ("masquerade", "bridge", "sriov", "macvtap", "passt", "slirp", "passtBinding")
 _DEFAULT_GRACE_SECONDS = 30
 # decided by the instance type and preference of a VM unless its template says them itself
-_HARDWARE = (
+HARDWARE = (
     "vcpus",
     "guest_memory_bytes",
     "cpu_model",
@@ -70,7 +70,7 @@ def parse_vm(
     template = spec.get("template") or _NOTHING
     wish = parse_spec(template.get("spec") or _NOTHING)
     if spec.get("instancetype") and instance is not None:
-        wish = replace(wish, **{name: getattr(instance.spec, name) for name in _HARDWARE})
+        wish = replace(wish, **{name: getattr(instance.spec, name) for name in HARDWARE})
     running = spec.get("running")
     return VirtualMachine(
         namespace=metadata["namespace"],
