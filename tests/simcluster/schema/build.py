@@ -52,6 +52,7 @@ _KEYWORDS = frozenset(
     ]
 )
 _TYPES = frozenset({"", "object", "array", "string", "integer", "number", "boolean"})
+_META_FIELDS = frozenset({"name", "generateName"})
 _RULE_KEYS = frozenset({"rule", "message", "fieldPath"})
 _CRD_KEYS = frozenset({"group", "names", "scope", "versions", "conversion"})
 _VERSION_KEYS = ("name", "served", "storage", "deprecated", "deprecationWarning", "subresources")
@@ -75,7 +76,9 @@ def compact(crd: dict[str, Any]) -> dict[str, Any]:
         entry: dict[str, Any] = {key: version[key] for key in _VERSION_KEYS if version.get(key)}
         columns = version.get("additionalPrinterColumns", [])
         entry["columns"] = [{k: v for k, v in column.items() if k != "description"} for column in columns]
-        entry["schema"] = shared.add(version["schema"]["openAPIV3Schema"], where)
+        schema = version["schema"]["openAPIV3Schema"]
+        _only(schema.get("properties", {}).get("metadata", {}).get("properties", {}), _META_FIELDS, f"{where} metadata")
+        entry["schema"] = shared.add(schema, where)
         versions.append(entry)
     return {
         "group": spec["group"],

@@ -230,6 +230,8 @@ def _node(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
 
 def _workload(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
     spec = obj.get("spec") or {}
+    if spec.get("replicas", 0) < 0:
+        yield FieldError("spec.replicas", INVALID, spec["replicas"], "must be greater than or equal to 0")
     selector, template = spec.get("selector") or {}, spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels") or {}
     wanted = selector.get("matchLabels") or {}

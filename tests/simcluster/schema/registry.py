@@ -12,7 +12,7 @@ from typing import Any
 from . import metadata
 from .builtins import BUILTINS, SUBRESOURCE_KINDS
 from .check import Checker
-from .coerce import Coercer
+from .coerce import Coercer, clone
 from .core_checks import core_defaults, core_errors
 from .errors import (
     INVALID,
@@ -98,6 +98,7 @@ class Registry:
         self._by_kind = {(r.group, r.kind): r for r in resources}
         # typed kinds have list keys for apply only; their own validation says which names must differ
         self._coercer, self._checker = Coercer(), Checker(may_repeat=self._core_nodes)
+        self._roots: dict[tuple[str, str, str], Node] = {}
         self._coercers: dict[int, Callable[[Any], list[str] | None]] = {}
         self._checks: dict[int, Errors] = {}
         self._coerce_meta = self._coercer.root(self._object_meta)
@@ -119,14 +120,22 @@ class Registry:
         """Root node of a version's schema; below ``metadata`` it is ObjectMeta's for every kind."""
         if resource.builtin:
             return self._core_nodes[self._core_kinds[f"{resource.api_version(version)}/{resource.kind}"]]
-        root = self._crds[resource.group, resource.plural].root(version)
-        if root.properties.get("metadata") is not self._object_meta:
-            root.properties = {
-                **{name: Node({"type": "string"}) for name in ("apiVersion", "kind")},
-                **root.properties,
-                "metadata": self._object_meta,
+        key = (resource.group, resource.plural, version)
+        if key not in self._roots:
+            self._roots[key] = self._with_object_meta(self._crds[resource.group, resource.plural].root(version))
+        return self._roots[key]
+
+    def _with_object_meta(self, root: Node) -> Node:
+        """A CRD's schema, which may limit ``metadata.name`` and no more, completed by what every object has."""
+        given = root.properties.get("metadata")
+        meta = self._object_meta
+        if given is not None and given.properties:
+            limited = {
+                name: Node({**meta.properties[name].facts, **extra.facts}) for name, extra in given.properties.items()
             }
-        return root
+            meta = Node(meta.facts, {**meta.properties, **limited})
+        type_meta = {name: Node({"type": "string"}) for name in ("apiVersion", "kind")}
+        return Node(root.facts, {**type_meta, **root.properties, "metadata": meta}, root.additional)
 
     def columns(self, resource: Resource, version: str) -> list[dict[str, Any]]:
         """``additionalPrinterColumns`` of a custom resource, empty for built-in kinds."""
@@ -208,17 +217,19 @@ class Registry:
         *,
         field_validation: str = "Warn",
         patch: bool = False,
+        duplicates: Sequence[str] = (),
     ) -> list[str]:
-        """Prunes unknown fields and fills in defaults, in place; returns one warning per unknown field.
+        """Prunes unknown fields and fills in defaults, in place; returns one warning per unknown or repeated field.
 
-        ``patch`` says that ``obj`` is the result of a patch. Raises :class:`SchemaInvalid` for values that a typed
+        ``patch`` says that ``obj`` is the result of a patch, ``duplicates`` are the paths that
+        :func:`.duplicates.duplicate_fields` found in the body. Raises :class:`SchemaInvalid` for values that a typed
         decoder cannot read and, with ``Strict``, for unknown fields: 400, or 422 for a patch.
         """
         self._match_type(resource, version, obj)
         node = self.schema(resource, version)
         if problem := self._undecodable(resource, node, obj):
             raise self._refused(resource, version, obj, problem, patch)
-        snapshot = json.loads(json.dumps(obj)) if patch and field_validation == "Strict" else obj
+        snapshot = clone(obj) if patch and field_validation == "Strict" else obj
         removed = self._coerce(node, obj) or []
         if (meta := obj.get("metadata")) is not None:
             for name in ("labels", "annotations", "finalizers", "ownerReferences", "managedFields"):
@@ -226,7 +237,10 @@ class Registry:
                     del meta[name]
         if resource.builtin:
             core_defaults(resource.kind, obj)
-        warnings = [f"unknown field {go_quote(path)}" for path in removed]
+        warnings = [
+            *(f"duplicate field {go_quote(path)}" for path in duplicates),
+            *(f"unknown field {go_quote(path)}" for path in removed),
+        ]
         if warnings and field_validation == "Strict":
             problem = f"strict decoding error: {', '.join(warnings)}"
             raise self._refused(resource, version, snapshot, problem, patch)
@@ -256,6 +270,8 @@ class Registry:
         errors += self._checks[id(node)](obj, old)
         if resource.builtin:
             errors += core_errors(resource.kind, obj, old, subresource)
+        elif resource.has_scale:
+            errors += _scale_errors(obj, self.scale_paths(resource, version))
         if errors:
             raise invalid(resource.kind, resource.group, str(meta.get("name", "")), errors)
         if resource.builtin:
@@ -316,6 +332,18 @@ class Registry:
         return bad_request(
             f"{resource.kind} in version {go_quote(version)} cannot be handled as a {resource.kind}: {problem}"
         )
+
+
+def _scale_errors(obj: dict[str, Any], paths: dict[str, str]) -> list[FieldError]:
+    """Negative replicas. Source: apiextensions-apiserver ``pkg/registry/customresource/validator.go``."""
+    errors = []
+    for path in (paths["specReplicasPath"], paths["statusReplicasPath"]):
+        value: Any = obj
+        for name in path.removeprefix(".").split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, int) and value < 0:
+            errors.append(FieldError(path, INVALID, value, "should be a non-negative integer"))
+    return errors
 
 
 def _limit_versions(document: dict[str, Any], wanted: Sequence[str]) -> None:

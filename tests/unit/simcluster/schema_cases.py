@@ -19,7 +19,8 @@ def resource(group: str, kind: str) -> Resource:
 def build(api_version: str, kind: str, spec: Any = None, **meta: Any) -> dict[str, Any]:
     group = api_version.rpartition("/")[0]
     namespaced = {"namespace": "p1"} if resource(group, kind).namespaced else {}
-    obj: dict[str, Any] = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", **namespaced, **meta}}
+    name = "kubevirt-hyperconverged" if kind == "HyperConverged" else "x"
+    obj: dict[str, Any] = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **namespaced, **meta}}
     return obj if spec is None else {**obj, "spec": spec}
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simcluster.schema import SchemaInvalid
+from simcluster.schema.duplicates import duplicate_fields
 from unit.simcluster.schema_cases import REGISTRY, build, config_map, machine, policy, process, refusal, resource
 
 BLOCKED = (
@@ -43,6 +45,14 @@ class TestUnknownFields:
         assert error.message.startswith(' "" is invalid: patch: Invalid value: "{\\"apiVersion\\":\\"nmstate.io/v1\\"')
         assert error.message.endswith(': strict decoding error: unknown field "spec.zzz"')
         assert '\\"zzz\\":1' in error.message
+
+    def test_a_field_that_comes_twice(self) -> None:
+        body = b'{"spec": {"x": 1, "list": [{"a": 1, "a": {"b": 1, "b": 2}}], "x": 2}, "kind": "K", "kind": "K"}'
+        found = duplicate_fields(body)
+        assert found == ["kind", "spec.list[0].a", "spec.list[0].a.b", "spec.x"]
+        assert duplicate_fields(b'{"a": [{"a": 1}, {"a": 1}]}') == []
+        nncp = resource("nmstate.io", "NodeNetworkConfigurationPolicy")
+        assert REGISTRY.decode(nncp, "v1", policy({}), duplicates=found[:1]) == ['duplicate field "kind"']
 
     def test_paths_name_list_items_and_map_keys(self) -> None:
         obj = machine({"domain": {"devices": {"disks": [{"name": "a"}, {"name": "b", "bus": "virtio"}]}}})
@@ -299,6 +309,19 @@ class TestRules:
         message = refusal(obj).message
         assert "spec.virtualization" in message
 
+    def test_replicas_are_not_negative(self) -> None:
+        spec = {"replicas": -1, "selector": {}, "virtualMachineTemplate": {"spec": machine({})["spec"]}}
+        error = refusal(build("pool.kubevirt.io/v1beta1", "VirtualMachinePool", spec))
+        assert [c["field"] for c in error.causes] == ["spec.replicas", ".spec.replicas"]
+
+    def test_the_name_of_a_hyperconverged(self) -> None:
+        error = refusal(build("hco.kubevirt.io/v1", "HyperConverged", name="other"))
+        assert error.causes[0] == {
+            "field": "metadata.name",
+            "message": "Invalid value: \"other\": metadata.name in body should match 'kubevirt-hyperconverged'",
+            "reason": "FieldValueInvalid",
+        }
+
 
 class TestRatcheting:
     def test_what_an_update_leaves_alone_is_not_held_against_it(self) -> None:
@@ -318,6 +341,19 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+class TestSpeed:
+    def test_thousands_of_machines_load_in_seconds(self) -> None:
+        disks = [{"name": f"d{i}", "disk": {"bus": "virtio"}} for i in range(3)]
+        volumes = [{"name": f"d{i}", "persistentVolumeClaim": {"claimName": f"c{i}"}} for i in range(3)]
+        domain = {"cpu": {"cores": 4}, "memory": {"guest": "8Gi"}, "devices": {"disks": disks}}
+        machines = [machine({"domain": domain, "volumes": volumes}, labels={"tier": "a"}) for _ in range(300)]
+        process(machines[0])
+        before_seconds = time.process_time()
+        for obj in machines[1:]:
+            process(obj)
+        assert (time.process_time() - before_seconds) / len(machines) < 0.0005
 
 
 class TestProperties:
