@@ -124,6 +124,7 @@ class HttpApi:
 
         class RequestHandler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer waits for the client's delayed acknowledgement
 
             def handle_any(self) -> None:
                 parts = urlsplit(self.path)
