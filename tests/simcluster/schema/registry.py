@@ -165,6 +165,7 @@ class Registry:
         """The CRDs as objects to be stored, without metadata other than the name, with ``status`` established."""
         for crd in self._crds.values():
             document = crd.document
+            names = {"listKind": f"{document['names']['kind']}List", **document["names"]}
             versions = []
             for entry in document["versions"]:
                 version = {k: v for k, v in entry.items() if k not in ("columns", "schema")}
@@ -180,12 +181,12 @@ class Registry:
                 "spec": {
                     "conversion": {"strategy": "None"},
                     "group": document["group"],
-                    "names": document["names"],
+                    "names": names,
                     "scope": document["scope"],
                     "versions": versions,
                 },
                 "status": {
-                    "acceptedNames": document["names"],
+                    "acceptedNames": names,
                     "conditions": [
                         {"type": "NamesAccepted", "status": "True", "reason": "NoConflicts"},
                         {"type": "Established", "status": "True", "reason": "InitialNamesAccepted"},
