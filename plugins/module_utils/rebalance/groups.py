@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Iterable, Mapping, Optional, Sequence
 
+from ..cluster.selectors import required_pod_terms, selector_matches
 from .rules import Refusal
-from .selectors import required_pod_terms, selector_matches
 
 Labels = Mapping[str, str]
 

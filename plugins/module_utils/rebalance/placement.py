@@ -16,9 +16,9 @@ import json
 from typing import Any, Mapping, Optional, Sequence
 
 from ..cluster.model import Claim, Node, PersistentVolume, VirtualMachine, VmSpec
+from ..cluster.selectors import labels_match, node_terms_match, required_node_terms, untolerated
 from .plan import COLD
 from .rules import Refusal
-from .selectors import labels_match, node_terms_match, required_node_terms, untolerated
 
 SCHEDULABLE = "kubevirt.io/schedulable"
 CPU_MANAGER = "kubevirt.io/cpumanager"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping, Optional, Sequence
 
-from ..cluster.model import Node, Taint
+from .model import Node, Taint
 
 # what the scheduler treats as a reason not to place a new pod; PreferNoSchedule only lowers the score
 BINDING_EFFECTS = ("NoSchedule", "NoExecute")
