@@ -115,7 +115,7 @@ class Occupancy:
     def group_refusals(self, vm: VirtualMachine, target: str, mode: str) -> list[Refusal]:
         """Return what other pods have against the VM on the target, or it against them."""
         member = self._members.get(vm.key)
-        if member is None or not (member.matched or member.anti or member.near or member.spreads):
+        if member is None or not self.in_groups(vm.key):
             return []
         return self.groups.refusals(
             member,
@@ -124,6 +124,11 @@ class Occupancy:
             mode == COLD,
             lambda name: self.placement.wanted(vm, self.nodes[name].node, mode),
         )
+
+    def in_groups(self, vm_key: str) -> bool:
+        """Tell whether any rule between pods concerns the VM."""
+        member = self._members.get(vm_key)
+        return member is not None and bool(member.matched or member.anti or member.near or member.spreads)
 
     def demand(self, vm: VirtualMachine, mode: str = LIVE) -> Demand:
         """Return what the VM will hold on a node it moves to."""
@@ -146,6 +151,10 @@ class Occupancy:
     def loads(self) -> dict[str, NodeLoad]:
         """Return each node's load. Use is the node's own measurement, moved VMs' shares carried along."""
         return {name: state.load(self._usage_base.get(name)) for name, state in self.nodes.items()}
+
+    def usage_base(self, name: str) -> Optional[tuple[int, int]]:
+        """Return what is used on a node (CPU, memory) besides its VMs; None if the node is not measured."""
+        return self._usage_base.get(name)
 
     # -- moves -------------------------------------------------------------------------------------------------------
 

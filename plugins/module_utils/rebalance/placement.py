@@ -47,7 +47,7 @@ _LABEL_REFUSALS = (
 class _Class:
     """What a group of alike VMs asks of a node, with the answers found so far."""
 
-    __slots__ = ("labels", "selector", "terms", "tolerations", "volume_terms", "answers")
+    __slots__ = ("labels", "selector", "terms", "tolerations", "volume_terms", "answers", "allowed")
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class _Class:
         self.tolerations = tolerations
         self.volume_terms = volume_terms
         self.answers: dict[str, tuple[Refusal, ...]] = {}
+        self.allowed: Optional[frozenset[str]] = None
 
 
 class Placement:
@@ -89,6 +90,7 @@ class Placement:
         self._nodes[node.name] = node
         for known in self._classes.values():
             known.answers.pop(node.name, None)
+            known.allowed = None
         if former is not None and former.labels != node.labels:
             # what a live migration carries over from its source comes from the node's labels
             self._class_of.clear()
@@ -97,6 +99,7 @@ class Placement:
         self._nodes.pop(name, None)
         for known in self._classes.values():
             known.answers.pop(name, None)
+            known.allowed = None
 
     def forget(self, vm_key: str) -> None:
         """Look at this VM anew: its spec or its node changed."""
@@ -109,6 +112,13 @@ class Placement:
         if answer is None:
             answer = own.answers[node_name] = tuple(self._judge(own, node_name))
         return answer
+
+    def allowed(self, vm: VirtualMachine, mode: str) -> frozenset[str]:
+        """Return the nodes that refusals() has nothing against; equal for all VMs of a class."""
+        own = self._class(vm, mode)
+        if own.allowed is None:
+            own.allowed = frozenset(name for name in self._nodes if not self.refusals(vm, name, mode))
+        return own.allowed
 
     def wanted(self, vm: VirtualMachine, node: Node, mode: str) -> bool:
         """Tell whether the VM's selectors and node affinity accept the node; taints and state are left out."""
