@@ -216,6 +216,9 @@ def _virtualization(raw: Raw) -> Virtualization:
         feature_gates=tuple(developer.get("featureGates") or ()),
         outdated_instances=int(status.get("outdatedVirtualMachineInstanceWorkloads") or 0),
         kubevirt_conditions=parse_conditions(status.get("conditions")),
+        hyperconverged_conditions=parse_conditions(
+            ((hyperconverged or _NOTHING).get("status") or _NOTHING).get("conditions")
+        ),
         targeted_migration=targeted_migration(raw.migration_definition, version),
         virt_handler_ready={
             pod["spec"]["nodeName"]: is_ready(pod) for pod in raw.virt_handlers if pod["spec"].get("nodeName")

@@ -226,6 +226,9 @@ class VirtualMachine:
     data_volume_templates: tuple[str, ...] = ()
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     deleting: bool = False
+    # names of the VirtualMachineSnapshot or -Restore that works on it now
+    snapshot_in_progress: str = ""
+    restore_in_progress: str = ""
 
     @property
     def key(self) -> str:
@@ -270,6 +273,8 @@ class StorageClass:
     virt_default: bool = False
     # (access mode, volume mode) pairs that CDI's StorageProfile offers, its preference first
     claim_property_sets: tuple[tuple[str, str], ...] = ()
+    # claims stay unbound until a pod uses them (volumeBindingMode WaitForFirstConsumer)
+    waits_for_consumer: bool = False
 
 
 @dataclass(frozen=True)
@@ -341,6 +346,7 @@ class Virtualization:
     feature_gates: tuple[str, ...] = ()
     outdated_instances: int = 0
     kubevirt_conditions: Mapping[str, Condition] = field(default_factory=dict)
+    hyperconverged_conditions: Mapping[str, Condition] = field(default_factory=dict)
     # whether the served VirtualMachineInstanceMigration has spec.addedNodeSelector; None if that was not learnt
     targeted_migration: Optional[bool] = None
     # node -> whether its virt-handler pod is ready

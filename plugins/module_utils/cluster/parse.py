@@ -242,6 +242,7 @@ def parse_storage_class(storage_class: Object, profile: Optional[Object] = None)
         claim_property_sets=tuple(
             (mode, item.get("volumeMode") or "Filesystem") for item in sets for mode in item.get("accessModes") or ()
         ),
+        waits_for_consumer=storage_class.get("volumeBindingMode") == "WaitForFirstConsumer",
     )
 
 

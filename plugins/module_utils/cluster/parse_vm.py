@@ -89,6 +89,8 @@ def parse_vm(
         data_volume_templates=tuple(item["metadata"]["name"] for item in spec.get("dataVolumeTemplates") or ()),
         conditions=parse_conditions(status.get("conditions")),
         deleting="deletionTimestamp" in metadata,
+        snapshot_in_progress=status.get("snapshotInProgress") or "",
+        restore_in_progress=status.get("restoreInProgress") or "",
     )
 
 
