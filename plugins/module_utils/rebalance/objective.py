@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import pstdev
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Sequence
 
 from .demand import Demand
 from .occupancy import Occupancy
@@ -51,15 +51,19 @@ class Levels:
         self.resources = tuple(resources)
         self.basis = basis
         self.members = tuple(name for name, state in books.nodes.items() if self._counts(state))
+        self._first = {name: self.levels(name) for name in books.nodes if self._measured(name)}
         self.member_set = frozenset(self.members)
 
     def _counts(self, state: NodeState) -> bool:
         node = state.node
         if not node.ready or not node.runs_vms or state.name in self._books.rules.closed_nodes:
             return False
-        if self.basis == USED and self._books.usage_base(state.name) is None:
+        return self._measured(state.name)
+
+    def _measured(self, name: str) -> bool:
+        room = self._books.nodes[name].node.allocatable
+        if self.basis == USED and self._books.usage_base(name) is None:
             return False
-        room = node.allocatable
         return room.cpu_millicores > 0 and room.memory_bytes > 0
 
     def loads(self, name: str) -> Vector:
@@ -126,15 +130,11 @@ class Levels:
         """Return how the level of a resource is called: "memory requested"."""
         return _WORDS[self.basis].format(resource="CPU" if resource == CPU else resource)
 
-    def describe(self, source: str, target: str, limit: Optional[Mapping[str, float]] = None) -> str:
-        """Return in words where a move goes from and to: "worker-03 is at 91 % of memory requested, worker-07 at 34 %".
-
-        It names the resource in which the source is highest, measured against C(limit) if given.
-        """
-        here, there = self.levels(source), self.levels(target)
-        index = max(
-            range(len(self.resources)),
-            key=lambda i: here[i] - (limit[self.resources[i]] if limit else 0.0),
-        )
+    def describe(self, source: str, target: str, limits: Sequence[float] = ()) -> str:
+        """Return in words why to move from source to target: "worker-03 is at 91 % of memory requested, worker-07 at
+        34 %". The levels are those before the first move, in the resource in which the source is highest, measured
+        against C(limits) if given."""
+        here, there = self._first[source], self._first[target]
+        index = max(range(len(here)), key=lambda i: here[i] - (limits[i] if limits else 0.0))
         what = self.words(self.resources[index])
         return f"{source} is at {here[index]:.0%} of {what}, {target} at {there[index]:.0%}".replace("%", " %")

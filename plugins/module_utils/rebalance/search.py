@@ -94,7 +94,7 @@ def _relief(board: Board, donor: str, limits: Vector, ceiling: float) -> tuple[s
             if reached > max(ceiling, 0.0) + _EPSILON:
                 break
             if target != donor and board.possible(candidate.key, target, candidate.mode):
-                reason = board.levels.describe(donor, target, dict(zip(board.levels.resources, limits)))
+                reason = board.levels.describe(donor, target, limits)
                 board.take(candidate.key, target, candidate.mode, reason)
                 return donor, target
     return ()
