@@ -1,0 +1,176 @@
+"""The local copies that all controllers of the process share, and the look-ups they need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from . import kinds
+from .client import Client
+from .informer import Informer, Key
+from .pod import Pod, summarize
+
+Obj = dict[str, Any]
+FINAL = ("Succeeded", "Failed")
+IN_FLIGHT = ("Scheduling", "Scheduled", "PreparingTarget", "TargetReady", "Running")
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What is kept of any object."""
+
+    uid: str
+    deleting: bool
+    owners: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What is kept of a VirtualMachineInstance beside its bytes."""
+
+    uid: str
+    deleting: bool
+    owners: tuple[str, ...]
+    phase: str
+    node: str
+    evacuation_node: str
+    job_uid: str  # of the last migration
+    job_open: bool  # that one has neither completed nor failed
+    source_node: str
+    claims: tuple[str, ...]
+
+    @property
+    def final(self) -> bool:
+        return self.phase in FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What is kept of a VirtualMachineInstanceMigration beside its bytes."""
+
+    uid: str
+    deleting: bool
+    owners: tuple[str, ...]
+    instance: str
+    phase: str
+    priority: str
+    created: str
+
+    @property
+    def final(self) -> bool:
+        return self.phase in FINAL
+
+
+def meta_of(obj: Obj) -> Meta:
+    metadata: Obj = obj["metadata"]
+    return Meta(metadata["uid"], "deletionTimestamp" in metadata, _owners(metadata))
+
+
+def _owners(metadata: Obj) -> tuple[str, ...]:
+    return tuple(owner["uid"] for owner in metadata.get("ownerReferences") or [])
+
+
+def instance_of(obj: Obj) -> Instance:
+    metadata: Obj = obj["metadata"]
+    status: Obj = obj.get("status") or {}
+    state: Obj = status.get("migrationState") or {}
+    return Instance(
+        uid=metadata["uid"],
+        deleting="deletionTimestamp" in metadata,
+        owners=_owners(metadata),
+        phase=status.get("phase", ""),
+        node=status.get("nodeName", ""),
+        evacuation_node=status.get("evacuationNodeName", ""),
+        job_uid=state.get("migrationUid", ""),
+        job_open=bool(state.get("migrationUid")) and not state.get("completed") and not state.get("failed"),
+        source_node=state.get("sourceNode", ""),
+        claims=claims_of(obj.get("spec") or {}),
+    )
+
+
+def claims_of(spec: Obj) -> tuple[str, ...]:
+    """Names of the claims (and data volumes, which have the same) that an instance's spec mounts."""
+    names = []
+    for volume in spec.get("volumes") or []:
+        if volume.get("persistentVolumeClaim"):
+            names.append(volume["persistentVolumeClaim"]["claimName"])
+        elif volume.get("dataVolume"):
+            names.append(volume["dataVolume"]["name"])
+    return tuple(names)
+
+
+def migration_of(obj: Obj) -> Migration:
+    metadata: Obj = obj["metadata"]
+    spec: Obj = obj.get("spec") or {}
+    return Migration(
+        uid=metadata["uid"],
+        deleting="deletionTimestamp" in metadata,
+        owners=_owners(metadata),
+        instance=spec.get("vmiName", ""),
+        phase=(obj.get("status") or {}).get("phase", ""),
+        priority=spec.get("priority", ""),
+        created=metadata.get("creationTimestamp", ""),
+    )
+
+
+class Caches:
+    """One informer per kind."""
+
+    def __init__(self, client: Client, hyperconverged_version: str) -> None:
+        self.nodes = Informer(client, kinds.NODES, meta_of)
+        self.namespaces = Informer(client, kinds.NAMESPACES, meta_of)
+        self.pods: Informer[Pod] = Informer(client, kinds.PODS, summarize, whole=False)
+        self.claims = Informer(client, kinds.CLAIMS, meta_of)
+        self.volumes = Informer(client, kinds.VOLUMES, meta_of)
+        self.storage_classes = Informer(client, kinds.STORAGE_CLASSES, meta_of)
+        self.data_volumes = Informer(client, kinds.DATA_VOLUMES, meta_of)
+        self.machines = Informer(client, kinds.MACHINES, meta_of)
+        self.instances = Informer(client, kinds.INSTANCES, instance_of)
+        self.migrations = Informer(client, kinds.MIGRATIONS, migration_of)
+        self.policies = Informer(client, kinds.POLICIES, meta_of)
+        self.kubevirts = Informer(client, kinds.KUBEVIRTS, meta_of)
+        self.daemon_sets = Informer(client, kinds.DAEMON_SETS, meta_of)
+        self.settings = Informer(client, kinds.CONFIG_MAPS, meta_of, namespace="simcluster")
+        self.hyperconvergeds = Informer(client, kinds.hyperconvergeds(hyperconverged_version), meta_of, optional=True)
+        self.all: list[Informer[Any]] = [value for value in vars(self).values() if isinstance(value, Informer)]
+        self.pods_of: Callable[[Hashable], list[Key]] = self.pods.index(
+            lambda _key, pod: (pod.launcher.instance_uid,) if pod.launcher else ()
+        )
+        self.pods_on = self.pods.index(lambda _key, pod: (pod.node,) if pod.node and pod.launcher else ())
+        self.pods_with_claim = self.pods.index(lambda key, pod: ((key[0], claim) for claim in pod.claims))
+        self.instances_on = self.instances.index(lambda _key, item: (item.node,) if item.node else ())
+        self.instances_with_claim = self.instances.index(lambda key, item: ((key[0], claim) for claim in item.claims))
+        self.migrations_of = self.migrations.index(lambda key, item: ((key[0], item.instance),))
+        self.migrations_in = self.migrations.index(lambda _key, item: (item.phase,))
+        self.migration_with = self.migrations.index(lambda _key, item: (item.uid,))
+
+    async def run(self) -> None:
+        """Keep every copy fresh until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in self.all:
+                group.create_task(informer.run())
+
+    async def synced(self) -> None:
+        """Wait until everything has been listed once."""
+        for informer in self.all:
+            await informer.synced.wait()
+
+    def launchers(self, instance_uid: str) -> list[Pod]:
+        """The launcher pods of an instance, ended ones too."""
+        return [pod for key in self.pods_of(instance_uid) if (pod := self.pods.get(key)) is not None]
+
+    def kubevirt(self) -> Obj | None:
+        """The KubeVirt of the cluster."""
+        return next(self.kubevirts.objects(), None)
+
+    def configuration(self) -> Obj:
+        """C(spec.configuration) of the KubeVirt."""
+        configuration: Obj = ((self.kubevirt() or {}).get("spec") or {}).get("configuration") or {}
+        return configuration
+
+    def node_labels(self, name: str) -> dict[str, str]:
+        """Labels of a node; none if it does not exist."""
+        labels: dict[str, str] = ((self.nodes.obj(("", name)) or {}).get("metadata") or {}).get("labels") or {}
+        return labels
