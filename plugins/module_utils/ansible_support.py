@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 
 from .cluster import api_errors
 from .cluster.gateway import Gateway
-from .cluster.transport import Transport
+from .cluster.transport import Transport, reason_of
 from .errors import ApiError, InvalidInput, OcpvError
 
 GatewayFactory = Callable[[], Gateway]
@@ -28,6 +28,15 @@ _PASSWORD_ADVICE = (
     "the Kubernetes API takes no user name and password. Get a token with community.okd.openshift_auth (or "
     "`oc whoami -t`) and pass it as api_key"
 )
+
+
+class Module(AnsibleK8SModule):  # type: ignore[misc]
+    """kubernetes.core's module, which hides secrets of a kubeconfig, with all that AnsibleModule has besides."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_module":  # not made yet
+            raise AttributeError(name)
+        return getattr(self._module, name)
 
 
 def auth_argument_spec() -> dict[str, Any]:
@@ -45,7 +54,7 @@ def run_module(
     when the factory is called. An OcpvError becomes a failure with C(msg), C(hint), C(details) and C(error), which is
     the name of the error's class.
     """
-    module: Any = AnsibleK8SModule(
+    module: Any = Module(
         argument_spec={**auth_argument_spec(), **spec},
         supports_check_mode=supports_check_mode,
         check_k8s=False,
@@ -85,16 +94,38 @@ def connect(module: Any = None, *, retry_seconds: float = 60.0, **auth: Any) -> 
 
     Raises InvalidInput for options that cannot work and ApiError when the API server does not answer or refuses.
     """
+    options = module.params if module is not None else auth
     _check_kubernetes()
-    _check_password(module.params if module is not None else auth)
+    _check_password(options)
     # loads the kubernetes library (0.3 to 0.6 s), which work on files does not need
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+    from kubernetes.client import Configuration
 
+    # what an earlier connection of this process loaded from its kubeconfig would win over the options of this one
+    Configuration.set_default(None)
     try:
         client = get_api_client(module, **auth)
     except Exception as error:
         raise _connection_error(error) from error
+    _keep_explicit(client.configuration, options)
     return Gateway(Transport(client.client.client), retry_seconds=retry_seconds)
+
+
+def _given(options: Mapping[str, Any], name: str) -> Any:
+    return options.get(name) or os.environ.get(f"K8S_AUTH_{name.upper()}")
+
+
+def _keep_explicit(configuration: Any, options: Mapping[str, Any]) -> None:
+    """Make an explicit host or token win over those of the kubeconfig.
+
+    The library's hook that renews a kubeconfig's token sets all its values again whenever the token is asked for.
+    """
+    host, token = _given(options, "host"), _given(options, "api_key")
+    if host:
+        configuration.host = host.rstrip("/")
+    if token:
+        configuration.refresh_api_key_hook = None
+        configuration.api_key = {"authorization": f"Bearer {token}"}
 
 
 def _check_kubernetes() -> None:
@@ -113,28 +144,24 @@ def _check_kubernetes() -> None:
 
 def _check_password(options: Mapping[str, Any]) -> None:
     """Refuse user name and password, which the client library accepts and never sends."""
-
-    def given(name: str) -> Any:
-        return options.get(name) or os.environ.get(f"K8S_AUTH_{name.upper()}")
-
-    if (given("username") or given("password")) and not given("api_key"):
-        raise InvalidInput("username", given("username") or "", _PASSWORD_ADVICE)
+    user = _given(options, "username")
+    if (user or _given(options, "password")) and not _given(options, "api_key"):
+        raise InvalidInput("username", user or "", _PASSWORD_ADVICE)
 
 
 def _connection_error(error: Exception) -> OcpvError:
     """Return our error for whatever reading the configuration and the first requests may raise."""
-    status = getattr(error, "status", None)
     what, request = "reach the API server", "GET /version"
+    status = getattr(error, "status", None)
     if isinstance(status, int) and status:
-        headers = getattr(error, "headers", None) or {}
         body = getattr(error, "body", None) or b""
-        return api_errors.from_answer(
-            what, request, status, headers, body if isinstance(body, bytes) else body.encode()
-        )
-    reason: Optional[Any] = getattr(error, "reason", None)
+        content = body if isinstance(body, bytes) else body.encode()
+        return api_errors.from_answer(what, request, status, getattr(error, "headers", None) or {}, content)
     if type(error).__module__.startswith("urllib3"):
-        return api_errors.unreachable(what, request, str(reason or error))
+        return api_errors.unreachable(what, request, reason_of(error))
+    mark = getattr(error, "problem_mark", None)  # of a YAML error, whose text may quote a line with a token
+    cause = f"the kubeconfig is not YAML at line {mark.line + 1}" if mark else str(error)
     return ApiError(
-        f"Could not read the connection to the cluster: {error}",
+        f"Could not read the connection to the cluster: {cause}",
         hint="Check kubeconfig, context, host and certificates (options or K8S_AUTH_* variables).",
     )

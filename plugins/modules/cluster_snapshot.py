@@ -169,8 +169,8 @@ def take(module, connect):
     params = module.params
     parts = ALL_PARTS if params["parts"] is None else params["parts"]
     snapshot = obtain(params["snapshot"], connect, parts, namespaces=params["namespaces"])
-    for part, reason in snapshot.missing.items():
-        module.warn(f"The snapshot holds no {part}: {reason}")
+    if snapshot.missing:
+        module.warn(f"Not in the snapshot: {', '.join(snapshot.missing)}. The result's key missing says why.")
     path = params["path"] or ""
     changed = bool(path) and store_file(module, "path", path, to_bytes(snapshot, path))
     return {"changed": changed, "path": path, **summary(snapshot)}

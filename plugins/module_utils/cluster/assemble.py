@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar
 
 from ..errors import InvalidInput, OcpvError
-from ..migration.settings import settings_from
+from ..migration.settings import kubevirt_release, settings_from
 from .model import Pod, Snapshot, StorageClass, Virtualization, VirtualMachine
 from .parse import (
     is_ready,
@@ -243,8 +243,5 @@ def targeted_migration(definition: Optional[Object], kubevirt_version: str) -> O
                 "properties"
             ) or _NOTHING
             return "addedNodeSelector" in ((properties.get("spec") or _NOTHING).get("properties") or _NOTHING)
-    try:
-        major, minor = kubevirt_version.lstrip("v").split(".")[:2]
-        return (int(major), int(minor)) >= _TARGETED_MIGRATION_SINCE
-    except ValueError:
-        return None
+    release = kubevirt_release(kubevirt_version)
+    return None if release is None else release >= _TARGETED_MIGRATION_SINCE

@@ -20,8 +20,8 @@ try:
     import urllib3
     from urllib3 import exceptions as http_errors
 except ImportError:  # comes with the kubernetes library, whose absence is reported before a Transport is made
-    urllib3 = None  # type: ignore[assignment]
-    http_errors = None  # type: ignore[assignment]
+    urllib3 = None
+    http_errors = None
 
 USER_AGENT = "ocpv-scale"
 CONNECT_TIMEOUT_SECONDS = 10.0
@@ -68,7 +68,7 @@ class Answer:
                     if line:
                         yield line
         except (http_errors.HTTPError, OSError) as error:
-            raise AnswerLost(_reason(error)) from error
+            raise AnswerLost(reason_of(error)) from error
         finally:
             self.stream.close()
         if rest.strip():
@@ -115,15 +115,15 @@ class Transport:
                 ),
             )
         except (http_errors.NewConnectionError, http_errors.ConnectTimeoutError) as error:
-            raise NotSent(_reason(error), permanent=_unknown_host(error)) from error
+            raise NotSent(reason_of(error), permanent=_unknown_host(error)) from error
         except http_errors.SSLError as error:
-            raise NotSent(_reason(error), permanent="CERTIFICATE_VERIFY_FAILED" in str(error)) from error
+            raise NotSent(reason_of(error), permanent="CERTIFICATE_VERIFY_FAILED" in str(error)) from error
         except (http_errors.LocationValueError, http_errors.ProxyError) as error:
-            raise NotSent(_reason(error), permanent=True) from error
+            raise NotSent(reason_of(error), permanent=True) from error
         except http_errors.HTTPError as error:
-            raise AnswerLost(_reason(error)) from error
+            raise AnswerLost(reason_of(error)) from error
         except OSError as error:  # an unreadable certificate or key file
-            raise NotSent(_reason(error), permanent=True) from error
+            raise NotSent(reason_of(error), permanent=True) from error
         if stream_seconds is not None:
             return Answer(response.status, response.headers, stream=response)
         return Answer(response.status, response.headers, response.data)
@@ -148,10 +148,10 @@ def _unknown_host(error: BaseException) -> bool:
     return isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return the innermost readable cause of a urllib3 error, without object addresses."""
     reason = getattr(error, "reason", None)
     if isinstance(reason, BaseException):
-        return _reason(reason)
+        return reason_of(reason)
     text = str(error)
     return text.split(">: ", 1)[1] if ">: " in text else text or type(error).__name__
