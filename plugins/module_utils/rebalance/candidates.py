@@ -98,12 +98,20 @@ def move_conditions(
 
 
 def _general_obstacles(request: PlanRequest, vm: VirtualMachine, migration: str, *, explicit: bool) -> list[str]:
-    instance = vm.instance
     found = []
     if vm.key in request.pins:
         found.append("it is pinned")
     if request.selected is not None and vm.key not in request.selected and not explicit:
         found.append("it is not among the selected VMs")
+    if vm.instance and PREFER_NO_EVICTION in vm.instance.annotations and not explicit:
+        found.append(f"its annotation {PREFER_NO_EVICTION} asks to leave it where it is")
+    return found + standing_obstacles(vm, migration)
+
+
+def standing_obstacles(vm: VirtualMachine, migration: str) -> list[str]:
+    """Return why the VM cannot be moved in any way now. C(migration) is the name of its migration in flight."""
+    instance = vm.instance
+    found = []
     if instance is None or instance.phase != "Running":
         found.append(f"its instance is {instance.phase if instance else 'not there'}, not Running")
         return found
@@ -111,12 +119,13 @@ def _general_obstacles(request: PlanRequest, vm: VirtualMachine, migration: str,
         found.append("it is being deleted")
     if migration:
         found.append(f"migration {migration} of it is in flight")
+    for what, name in (("snapshot", vm.snapshot_in_progress), ("restore", vm.restore_in_progress)):
+        if name:
+            found.append(f"{what} {name} of it is in progress")
     if instance.paused:
         found.append("it is paused")
     if instance.evacuation_node:
         found.append(f"it is being evacuated from {instance.evacuation_node} already")
-    if PREFER_NO_EVICTION in instance.annotations and not explicit:
-        found.append(f"its annotation {PREFER_NO_EVICTION} asks to leave it where it is")
     return found
 
 

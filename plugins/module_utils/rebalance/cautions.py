@@ -119,7 +119,7 @@ def _of_overcommitment(nodes: Sequence[NodeForecast]) -> list[str]:
         )
     if heavy:
         found.append(
-            f"Guest memory above {MEMORY_OVERCOMMIT:.0%} of {_highest(heavy)}. Little is left when guests use all of it."
+            f"Guest memory above {MEMORY_OVERCOMMIT:.0%} of {_highest(heavy)}. Little is left when guests use it all."
         )
     return [sentence.replace("%", " %") for sentence in found]
 

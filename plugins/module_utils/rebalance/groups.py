@@ -249,8 +249,8 @@ class Groups:
         return domain is not None and domain == self._domain_of(other, term.topology_key)
 
     def _intern(self, namespace: str, term: Mapping[str, Any], labels: Labels) -> Term:
-        selector = _effective_selector(term, labels)
-        namespaces = self._term_namespaces(namespace, term)
+        selector = effective_selector(term, labels)
+        namespaces = term_namespaces(namespace, term, self._namespaces)
         key = (str(term.get("topologyKey") or ""), namespaces, json.dumps(selector, sort_keys=True, default=dict))
         known = self._terms.get(key)
         if known is None:
@@ -274,18 +274,6 @@ class Groups:
                         found.append(term)
         return tuple(found)
 
-    def _term_namespaces(self, namespace: str, term: Mapping[str, Any]) -> Optional[frozenset[str]]:
-        """None means all namespaces. A topology spread constraint has neither field: its own namespace."""
-        names = frozenset(term.get("namespaces") or ())
-        selector = term.get("namespaceSelector")
-        if selector is None:
-            return names or frozenset((namespace,))
-        if not selector:
-            return None
-        return names | frozenset(
-            name for name, labels in self._namespaces.items() if selector_matches(selector, labels)
-        )
-
 
 def affinity_parts(
     affinity: Mapping[str, Any],
@@ -294,7 +282,21 @@ def affinity_parts(
     return required_pod_terms(affinity, "podAntiAffinity"), required_pod_terms(affinity, "podAffinity")
 
 
-def _effective_selector(term: Mapping[str, Any], labels: Labels) -> Mapping[str, Any]:
+def term_namespaces(
+    namespace: str, term: Mapping[str, Any], namespace_labels: Mapping[str, Labels]
+) -> Optional[frozenset[str]]:
+    """Return the namespaces a term of a pod in C(namespace) looks at; None means all. A topology spread constraint has
+    neither field: its own namespace."""
+    names = frozenset(term.get("namespaces") or ())
+    selector = term.get("namespaceSelector")
+    if selector is None:
+        return names or frozenset((namespace,))
+    if not selector:
+        return None
+    return names | frozenset(name for name, labels in namespace_labels.items() if selector_matches(selector, labels))
+
+
+def effective_selector(term: Mapping[str, Any], labels: Labels) -> Mapping[str, Any]:
     """The labelSelector with matchLabelKeys and mismatchLabelKeys merged in, as the API server does for pods."""
     selector: Optional[Mapping[str, Any]] = term.get("labelSelector")
     if selector is None:

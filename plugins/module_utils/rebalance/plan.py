@@ -4,8 +4,8 @@
 
 """The plan: a document that people read, edit and approve, and that C(rebalance_run) executes.
 
-A plan is plain data (JSON or YAML). Its digest covers what will be done (cluster, limits, stages, waves, moves), not what
-is only told (predictions, summary, warnings), so an approval is bound to the actions.
+A plan is plain data (JSON or YAML). Its digest covers what will be done (cluster, limits, stages, waves, moves), not
+what is only told (predictions, summary, warnings), so an approval is bound to the actions.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ def arrange(
 ) -> Arrangement:
     """Return the moves in stages and waves; C(books) makes the books of the present state, each time anew.
 
-    First tiers come before everything else; if that leaves moves stuck, moves that share a node keep the order they were
-    found in, which is known to work, and wait for a later stage where they must.
+    At first tiers come before everything else; if that leaves moves stuck, moves that share a node keep the order they
+    were found in, which is known to work, and wait for a later stage where they must.
     """
     left = list(proposals)
     best: Optional[Arrangement] = None
