@@ -59,19 +59,25 @@ def settings_from(hyperconverged: Optional[Object], api_version: str, kubevirt: 
     )
 
 
+def kubevirt_release(version: str) -> Optional[tuple[int, int]]:
+    """Return (major, minor) of a version such as "v1.6.2"; None for anything else."""
+    try:
+        major, minor = version.lstrip("v").split(".")[:2]
+        return int(major), int(minor)
+    except ValueError:
+        return None
+
+
 def _stated(config: Object) -> Object:
     return {name: value for name, value in config.items() if value is not None}
 
 
 def _built_in(kubevirt: Optional[Object]) -> dict[str, Any]:
-    version = str(hco.read_path(kubevirt, ("status",)).get("observedKubeVirtVersion") or "")
+    release = kubevirt_release(str(hco.read_path(kubevirt, ("status",)).get("observedKubeVirtVersion") or ""))
     values = dict(_BUILT_IN)
-    try:
-        major, minor = version.lstrip("v").split(".")[:2]
-        if (int(major), int(minor)) <= _LONG_TIMEOUT_UNTIL:
-            values[hco.COMPLETION_TIMEOUT_PER_GIB] = _LONG_TIMEOUT_PER_GIB
-    except ValueError:
-        pass  # unknown versions are taken for newer ones
+    # an unknown version is taken for a newer one
+    if release is not None and release <= _LONG_TIMEOUT_UNTIL:
+        values[hco.COMPLETION_TIMEOUT_PER_GIB] = _LONG_TIMEOUT_PER_GIB
     return values
 
 
