@@ -1,0 +1,1 @@
+"""A simulated OpenShift Virtualization cluster: the Kubernetes API over HTTP, and controllers beside it."""

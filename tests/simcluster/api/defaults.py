@@ -1,0 +1,46 @@
+"""What the API server writes into new objects of built-in kinds beside the schema's defaults.
+
+Source: kubernetes ``pkg/registry/core/{pod,namespace,persistentvolume,persistentvolumeclaim}/strategy.go``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..quantity import whole
+from ..schema.resource import Resource
+
+Obj = dict[str, Any]
+
+
+def prepare_new(resource: Resource, obj: Obj) -> None:
+    """Writes the first status, in place."""
+    if resource.group:
+        return
+    match resource.kind:
+        case "Pod":
+            obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj.get("spec") or {})}
+        case "Namespace":
+            obj.setdefault("spec", {})["finalizers"] = ["kubernetes"]
+            obj["status"] = {"phase": "Active"}
+        case "PersistentVolumeClaim" | "PersistentVolume":
+            obj["status"] = {"phase": "Pending"}
+
+
+def qos_class(spec: Obj) -> str:
+    """Quality of service of a pod (kubernetes ``pkg/apis/core/v1/helper/qos/qos.go``)."""
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    totals: dict[str, dict[str, int]] = {"requests": {}, "limits": {}}
+    guaranteed = bool(containers)
+    for container in containers:
+        resources = container.get("resources") or {}
+        for group, total in totals.items():
+            for name, amount in (resources.get(group) or {}).items():
+                if name in ("cpu", "memory") and (size := whole(amount)) > 0:
+                    total[name] = total.get(name, 0) + size
+        limits = resources.get("limits") or {}
+        guaranteed = guaranteed and {"cpu", "memory"} <= limits.keys()
+    if not totals["requests"] and not totals["limits"]:
+        return "BestEffort"
+    same = all(totals["requests"].get(name) == totals["limits"].get(name) for name in ("cpu", "memory"))
+    return "Guaranteed" if guaranteed and same else "Burstable"

@@ -1,0 +1,118 @@
+"""Faults of the API that are asked for at run time: throttling, errors, delays, dropped connections and watches."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+Obj = dict[str, Any]
+_MATCH_KEYS = {"method", "path", "user", "verb"}
+_ACTION_KEYS = {
+    "status",
+    "retry_after",
+    "message",
+    "drop_connection",
+    "drop_after_write",
+    "delay_seconds",
+    "expire_watch",
+    "drop_watch",
+    "expire_continue",
+    "conflict",
+}
+
+
+class InvalidRule(Exception):
+    """A rule that cannot be used; the text names the key."""
+
+
+@dataclass
+class Action:
+    """What a rule does to a request it meets."""
+
+    status: int = 0
+    retry_after: int | None = None
+    message: str = ""
+    drop_connection: bool = False
+    drop_after_write: bool = False
+    delay_seconds: float = 0.0
+    expire_watch: bool = False
+    drop_watch: bool = False
+    expire_continue: bool = False
+    conflict: bool = False
+
+
+@dataclass
+class Rule:
+    """Requests that match suffer the action, ``times`` times or each with a probability (both absent: always)."""
+
+    match: dict[str, str]
+    action: Action
+    times: int | None = None
+    probability: float | None = None
+    met: int = 0
+    path: re.Pattern[str] | None = field(default=None, repr=False)
+
+    def as_dict(self) -> Obj:
+        """The rule as it was put, and how often it met a request."""
+        shown: Obj = {"match": self.match, "action": {k: v for k, v in vars(self.action).items() if v}}
+        if self.times is not None:
+            shown["times"] = self.times
+        if self.probability is not None:
+            shown["probability"] = self.probability
+        return {**shown, "met": self.met}
+
+    def meets(self, method: str, path: str, user: str, verb: str) -> bool:
+        """Whether a request is one of those; ``path`` comes with its query."""
+        if self.times is not None and self.met >= self.times:
+            return False
+        for key, value in (("method", method), ("user", user), ("verb", verb)):
+            if key in self.match and self.match[key].lower() != value.lower():
+                return False
+        return self.path is None or self.path.search(path) is not None
+
+
+class Faults:
+    """The rules in force; the first that meets a request counts."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.rules: list[Rule] = []
+        self._random = random.Random(seed)
+
+    def put(self, rules: Any) -> None:
+        """Replaces all rules by a decoded JSON list; raises InvalidRule and then leaves them as they were."""
+        if not isinstance(rules, list):
+            raise InvalidRule("a JSON list of rules is needed")
+        self.rules = [_rule(number, raw) for number, raw in enumerate(rules)]
+
+    def action(self, method: str, path: str, user: str, verb: str) -> Action | None:
+        """What happens to a request, None for nothing out of the ordinary."""
+        for rule in self.rules:
+            if not rule.meets(method, path, user, verb):
+                continue
+            if rule.probability is not None and self._random.random() >= rule.probability:
+                continue
+            rule.met += 1
+            return rule.action
+        return None
+
+
+def _rule(number: int, raw: Any) -> Rule:
+    if not isinstance(raw, dict) or not isinstance(raw.get("action"), dict):
+        raise InvalidRule(f"rule {number}: needs match and action")
+    match, action = raw.get("match") or {}, raw["action"]
+    _known(number, "match", match, _MATCH_KEYS)
+    _known(number, "action", action, _ACTION_KEYS)
+    _known(number, "rule", raw, {"match", "action", "times", "probability", "met"})
+    try:
+        path = re.compile(match["path"]) if "path" in match else None
+    except re.error as error:
+        raise InvalidRule(f"rule {number}: match.path is no regular expression: {error}") from error
+    return Rule(dict(match), Action(**action), raw.get("times"), raw.get("probability"), 0, path)
+
+
+def _known(number: int, where: str, given: Any, allowed: set[str]) -> None:
+    unknown = sorted(set(given) - allowed)
+    if unknown:
+        raise InvalidRule(f"rule {number}: unknown key {unknown[0]!r} in {where}, use {', '.join(sorted(allowed))}")

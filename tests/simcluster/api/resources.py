@@ -1,0 +1,270 @@
+"""Requests for stored resources and their subresources: from target to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import orjson
+import yaml
+
+from .. import subresources
+from ..actions import SubresourceRequest, Write
+from ..auth import ACCOUNT_PREFIX, MASTERS, User
+from ..schema.errors import SchemaInvalid
+from ..schema.resource import Resource
+from . import deletion, metrics, patch, reviews, scale, write
+from .context import Call
+from .discovery import METRICS, SUBRESOURCES
+from .errors import (
+    TextError,
+    bad_request,
+    method_not_allowed,
+    no_such_resource,
+    not_found,
+    of_outcome,
+    of_schema,
+    page_not_found,
+    unsupported_media_type,
+)
+from .render import Renderer
+from .request import Target
+
+Obj = dict[str, Any]
+_VIRT_API = User(f"{ACCOUNT_PREFIX}openshift-cnv:kubevirt-apiserver", (MASTERS,))
+_ACTING = {
+    ("", "pods", "eviction"): "pods",
+    ("", "pods", "binding"): "pods",
+}
+_REVIEWS = ("selfsubjectaccessreviews", "subjectaccessreviews", "selfsubjectreviews")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back. A ``body`` of None goes out empty and without Content-Type."""
+
+    code: int
+    body: bytes | None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def served(call: Call) -> Resource:
+    """The resource of a request; raises the 404 that fits."""
+    target, registry = call.target, call.cluster.registry
+    resource = registry.find(target.group or "", target.plural)
+    if resource is not None and target.version in resource.versions:
+        return resource
+    known = any(r.builtin and r.group == target.group and target.version in r.versions for r in registry.resources())
+    if known:
+        raise no_such_resource()
+    raise page_not_found()
+
+
+def answer(call: Call) -> Answer:
+    """The answer to anything but a watch; raises StatusError or TextError."""
+    target = call.target
+    if (target.group, target.version) == METRICS:
+        return Answer(200, orjson.dumps(metrics.answer(call)))
+    if target.group == SUBRESOURCES[0]:
+        return _machine_verb(call)
+    resource = served(call)
+    if target.subresource and target.subresource != "status":
+        return _subresource(call, resource)
+    if target.subresource == "status" and not resource.has_status:
+        raise _absent_status(call, resource)
+    if deprecated := call.cluster.registry.deprecation(resource, target.version):
+        call.warnings.append(deprecated)
+    match call.method:
+        case "GET" | "HEAD":
+            return _read(call, resource)
+        case "POST":
+            return _post(call, resource)
+        case "PUT" if target.name:
+            return _written(call, resource, write.update(call, resource, target.version, decoded(call)))
+        case "PATCH" if target.name:
+            return _patch(call, resource)
+        case "DELETE" if not target.subresource:
+            return _delete(call, resource)
+    raise method_not_allowed()
+
+
+def decoded(call: Call) -> Any:
+    """The body of a write, JSON or YAML; raises StatusError (400, 415)."""
+    if call.content_type in ("application/yaml", patch.APPLY):
+        try:
+            return yaml.load(call.body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except yaml.YAMLError as error:
+            raise bad_request(f"error converting YAML to JSON: {error}") from error
+    if call.content_type not in ("", "application/json") and call.method not in ("PATCH", "DELETE"):
+        supported = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+        raise unsupported_media_type(call.content_type, supported)
+    try:
+        return orjson.loads(call.body)
+    except orjson.JSONDecodeError as error:
+        kind = call.target.plural
+        raise bad_request(f"couldn't get version/kind; json parse error: {error} ({kind})") from error
+
+
+def _read(call: Call, resource: Resource) -> Answer:
+    if "get" not in resource.verbs:
+        raise method_not_allowed()
+    renderer = Renderer(call, resource, call.target.version)
+    if not call.target.name:
+        return Answer(200, renderer.collection())
+    namespace = call.target.namespace if resource.namespaced else ""
+    entry = call.cluster.store.get(resource, namespace, call.target.name)
+    if entry is None:
+        raise not_found(resource, call.target.name)
+    return Answer(200, renderer.entry(entry))
+
+
+def _post(call: Call, resource: Resource) -> Answer:
+    target = call.target
+    if target.name and resource.builtin:
+        raise method_not_allowed()
+    if resource.plural in _REVIEWS:
+        obj = decoded(call)
+        try:
+            call.cluster.registry.decode(resource, target.version, obj)
+        except SchemaInvalid as error:
+            raise of_schema(error) from error
+        return Answer(201, orjson.dumps(reviews.review(call, resource, obj)))
+    if resource.namespaced and not target.namespace:
+        raise method_not_allowed()
+    return _written(call, resource, write.create(call, resource, target.version, decoded(call)))
+
+
+def _patch(call: Call, resource: Resource) -> Answer:
+    version, kind = call.target.version, call.content_type
+    supported = [patch.JSON, patch.MERGE, *([patch.STRATEGIC] if resource.builtin else []), patch.APPLY]
+    if kind not in supported:
+        raise unsupported_media_type(kind, tuple(supported))
+    if kind == patch.APPLY:
+        if not call.query.get("fieldManager"):
+            raise _apply_option("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
+        return _written(call, resource, write.apply_patch(call, resource, version, decoded(call)))
+    if "force" in call.query:
+        raise _apply_option("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden")
+    body = decoded(call)
+    if kind == patch.JSON:
+        change = partial(_flipped, patch.json_patch, body)
+    elif not isinstance(body, dict):
+        raise bad_request(
+            "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
+        )
+    else:
+        change = partial(_flipped, patch.merge_patch if kind == patch.MERGE else patch.strategic_patch, body)
+    return _written(call, resource, write.patch(call, resource, version, change))
+
+
+def _flipped(function: Any, body: Any, old: Obj) -> Any:
+    return function(old, body)
+
+
+def _apply_option(name: str, body: str, reason: str) -> Exception:
+    causes = [{"reason": reason, "message": body, "field": name}]
+    text = f'PatchOptions.meta.k8s.io "" is invalid: {name}: {body}'
+    return write.StatusError(422, "Invalid", text, {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": causes})
+
+
+def _delete(call: Call, resource: Resource) -> Answer:
+    body = decoded(call) if call.body.strip() else None
+    wanted = deletion.options(call, body, dry_run=write.is_dry_run(call))
+    if call.target.name:
+        result = deletion.delete(call, resource, call.target.version, wanted)
+    else:
+        if "deletecollection" not in resource.verbs:
+            raise method_not_allowed()
+        result = deletion.delete_collection(call, resource, call.target.version, wanted)
+    return Answer(200, orjson.dumps(result))
+
+
+def _written(call: Call, resource: Resource, outcome: write.Outcome) -> Answer:
+    renderer = Renderer(call, resource, call.target.version)
+    return Answer(outcome.code, orjson.dumps(renderer.obj(outcome.obj)))
+
+
+def _absent_status(call: Call, resource: Resource) -> Exception:
+    """A kind without a status answers as if the object itself were absent."""
+    return not_found(resource, call.target.name) if not resource.builtin else no_such_resource()
+
+
+def _subresource(call: Call, resource: Resource) -> Answer:
+    target = call.target
+    if target.subresource == "scale" and resource.has_scale:
+        return Answer(200, orjson.dumps(scale.answer(call, resource, decoded)))
+    if (resource.group, resource.plural, target.subresource) == ("", "serviceaccounts", "token"):
+        if call.method != "POST":
+            raise method_not_allowed()
+        return Answer(201, orjson.dumps(reviews.token(call, resource, _checked_body(call))))
+    if (resource.group, resource.plural, target.subresource) in _ACTING:
+        if call.method != "POST":
+            raise method_not_allowed()
+        return _acted(call, _checked_body(call))
+    if (resource.group, resource.plural, target.subresource) == ("", "pods", "log"):
+        if call.cluster.store.get(resource, target.namespace, target.name) is None:
+            raise not_found(resource, target.name)
+        return Answer(200, b"", {"Content-Type": "text/plain"})
+    raise no_such_resource() if resource.builtin else page_not_found()
+
+
+def _checked_body(call: Call) -> Obj:
+    body = decoded(call) if call.body.strip() else {}
+    try:
+        call.cluster.registry.check_subresource(call.target.plural, call.target.subresource, body)
+    except SchemaInvalid as error:
+        raise of_schema(error) from error
+    return body  # type: ignore[no-any-return]
+
+
+def _machine_verb(call: Call) -> Answer:
+    """KubeVirt's verbs, served by its aggregated API."""
+    if call.target.version not in SUBRESOURCES[1] or not call.target.name:
+        raise page_not_found()
+    if call.method != "PUT":
+        raise method_not_allowed()
+    body = decoded(call) if call.body.strip() else {}
+    if not isinstance(body, dict):
+        raise bad_request("the body must be a JSON object")
+    return _acted(call, body)
+
+
+def _acted(call: Call, body: Obj) -> Answer:
+    target = call.target
+    asked = SubresourceRequest(
+        method=call.method,
+        group=target.group or "",
+        version=target.version,
+        resource=target.plural,
+        subresource=target.subresource,
+        namespace=target.namespace,
+        name=target.name,
+        body=body,
+        user=call.user,
+        now=call.cluster.now(),
+    )
+    outcome = subresources.handle(asked, call.cluster.lookup)
+    for each in [] if write.is_dry_run(call) else outcome.writes:
+        perform(call, each)
+    if outcome.code >= 400:
+        raise of_outcome(outcome)
+    return Answer(outcome.code, None if outcome.body is None else orjson.dumps(outcome.body), dict(outcome.headers))
+
+
+def perform(call: Call, wanted: Write) -> None:
+    """Applies a write that a subresource asked for, as KubeVirt's API server; raises StatusError."""
+    resource = call.cluster.registry.find(wanted.group, wanted.plural)
+    if resource is None:
+        raise TextError(500, f"{wanted.plural}.{wanted.group} is not served")
+    version = resource.storage_version
+    verb = {"create": "create", "delete": "delete"}.get(wanted.verb, "patch")
+    target = Target("", verb, wanted.group, version, wanted.plural, wanted.namespace, wanted.name, wanted.subresource)
+    inner = Call(call.cluster, target, {}, {"User-Agent": "virt-api/v1"}, user=_VIRT_API, method="POST")
+    if wanted.verb == "create":
+        write.create(inner, resource, version, wanted.body)
+    elif wanted.verb == "delete":
+        deletion.delete(inner, resource, version, deletion.options(inner, wanted.body, dry_run=False))
+    else:
+        function = patch.merge_patch if wanted.verb == "merge-patch" else patch.json_patch
+        write.trusted_patch(inner, resource, partial(_flipped, function, wanted.body))
