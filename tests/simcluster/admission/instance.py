@@ -6,8 +6,7 @@ pkg/virt-api/webhooks/validating-webhook/admitters/vmi-update-admitter.go.
 
 from __future__ import annotations
 
-from ..quantity import whole
-from ..scenarios.quantities import bytes_text
+from ..quantity import bytes_text, whole
 from .types import Lookup, Obj, Request, cause, invalid, is_kubevirt
 
 FOREGROUND_FINALIZER = "kubevirt.io/foregroundDeleteVirtualMachine"

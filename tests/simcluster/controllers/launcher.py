@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from ..scenarios.quantities import bytes_text, cpu_text
+from ..quantity import bytes_text, cpu_text
 from .pod import Pod
 from .requests import ComputeRequests, compute_requests
 

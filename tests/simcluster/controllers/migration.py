@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..scenarios.quantities import bytes_text
+from ..quantity import bytes_text
 from . import kinds, limits, migration_status
 from .caches import FINAL, IN_FLIGHT, Instance, Migration
 from .client import ApiError

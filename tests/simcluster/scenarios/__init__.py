@@ -5,7 +5,6 @@ C(load) takes the name of one that comes with the simulated cluster, or the path
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from typing import Any
 
 from . import awkward, build, files, reference, small
 from .placement import InvalidScenario
-from .values import INSTALLED_AT, Layout, stable_uid
+from .values import INSTALLED_AT, Layout
 
 __all__ = ["InvalidScenario", "Scenario", "load", "names"]
 
@@ -34,8 +33,7 @@ class Scenario:
 
     C(objects) yields plain dicts as the API returns them, without resourceVersion and managedFields, and can be read
     once. C(settings) holds hyperconverged_versions (list) and vmim_added_node_selector (bool), and may hold time_scale,
-    faults (list of API faults) and tokens for the server, and for the controllers, as the ConfigMaps they read,
-    migration (parameters of the duration model) and migration_faults (migrations: list of rules, nodes: name to state).
+    tokens, migration (parameters of the duration model) and faults (of migrations and nodes).
     """
 
     name: str
@@ -92,30 +90,9 @@ def _from_file(path: Path, seed: int, heartbeat: str) -> Scenario:
     return Scenario(
         name,
         content.get("description", base.description),
-        _with(base.objects, [*_config_maps(content.get("settings", {})), *content.get("objects", [])]),
+        _with(base.objects, content.get("objects", [])),
         {**base.settings, **content.get("settings", {})},
     )
-
-
-def _config_maps(settings: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What the controllers are told by the settings."""
-    told = {
-        "migration-model": {key: str(value) for key, value in settings.get("migration", {}).items()},
-        "faults": {key: json.dumps(value) for key, value in settings.get("migration_faults", {}).items()},
-    }
-    for name, data in told.items():
-        if data:
-            yield {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {
-                    "name": name,
-                    "namespace": "simcluster",
-                    "uid": stable_uid("ConfigMap", "simcluster", name),
-                    "creationTimestamp": INSTALLED_AT,
-                },
-                "data": data,
-            }
 
 
 def _with(built: Iterator[dict[str, Any]], literal: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from . import instances, machines, platform, pods, volumes
 from .nodes import node_object
-from .requests import launcher_requests
 from .values import INSTALLED_AT, KUBEVIRT_NAMESPACE, Layout, Machine, Obj
 
 
@@ -18,26 +17,32 @@ def objects(layout: Layout, *, heartbeat: str = INSTALLED_AT) -> Iterator[Obj]:
     yield from platform.namespaces(layout)
     yield from volumes.storage_objects()
     yield platform.hyperconverged(layout)
-    yield platform.kubevirt(layout)
+    kubevirt = platform.kubevirt(layout)
+    configuration = kubevirt["spec"]["configuration"]
+    yield kubevirt
     yield from platform.components(layout)
     yield from platform.network_attachments(layout.machines)
-    for node in layout.nodes:
-        yield node_object(node, heartbeat=heartbeat)
+    nodes = {node.name: node_object(node, heartbeat=heartbeat) for node in layout.nodes}
+    yield from nodes.values()
     yield from pods.handler_pods(layout, platform.HANDLER_UID, KUBEVIRT_NAMESPACE)
     yield from _pools(layout)
     shapes = {node.name: node for node in layout.nodes}
     for number, machine in enumerate(layout.machines):
-        yield machines.virtual_machine(machine)
+        instance = None
+        if machine.running:
+            shape = shapes[machine.node]
+            pod_ip = f"10.{200 + number // 60000}.{number // 250 % 250}.{number % 250 + 2}"
+            instance = instances.virtual_machine_instance(
+                machine, nodes[machine.node], shape.cpu.tsc_frequency_hz, pods.launcher_uid(machine), pod_ip
+            )
+        yield machines.virtual_machine(machine, instance)
         for disk in machine.disks:
             yield from volumes.claim_objects(machine, disk)
         if machine.persistent_tpm:
             yield from volumes.claim_objects(machine, volumes.STATE_DISK)
-        if machine.running:
-            node = shapes[machine.node]
-            requests = launcher_requests(machine, layout.cpu_allocation_ratio)
-            pod_ip = f"10.{200 + number // 60000}.{number // 250 % 250}.{number % 250 + 2}"
-            yield instances.virtual_machine_instance(machine, requests, pods.launcher_uid(machine), pod_ip, node.cpu)
-            yield pods.launcher_pod(machine, node, requests, pod_ip)
+        if instance is not None:
+            yield instance
+            yield pods.running_launcher(machine, instance, configuration, shape, pod_ip)
     number = 1
     for node in layout.nodes:
         count = layout.pods_on.get(node.name, 0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..quantity import bytes_text, cpu_text
 from . import volumes
-from .quantities import bytes_text, cpu_text
 from .values import Disk, Machine, Obj, stable_uid
 
 

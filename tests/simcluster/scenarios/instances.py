@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from ..controllers.migratable import Migratability, migratability
+from ..controllers.requests import overhead_bytes
+from ..quantity import bytes_text
 from . import volumes
 from .behaviour import template_annotations
 from .domain import instance_spec
-from .quantities import bytes_text
-from .requests import Requests
-from .values import STARTED_AT, CpuModel, Disk, Machine, Obj, owner_reference, stable_uid
+from .values import STARTED_AT, Disk, Machine, Obj, owner_reference, stable_uid
 
 OBSERVED_VERSIONS = {
     "kubevirt.io/latest-observed-api-version": "v1",
     "kubevirt.io/storage-observed-api-version": "v1",
 }
-_HOST_DEVICE = "VMI specifies non-migratable generic PCI host device"
 _GUESTS: dict[str, Obj] = {
     "rhel": {"id": "rhel", "name": "Red Hat Enterprise Linux", "version": "9.6 (Plow)", "versionId": "9.6"},
     "windows": {"id": "mswindows", "name": "Microsoft Windows", "version": "Microsoft Windows 10", "versionId": "10"},
@@ -21,16 +21,12 @@ _GUESTS: dict[str, Obj] = {
 }
 
 
-def virtual_machine_instance(machine: Machine, requests: Requests, pod_uid: str, pod_ip: str, cpu: CpuModel) -> Obj:
-    """The running instance on C(machine.node), whose host has C(cpu).
+def virtual_machine_instance(machine: Machine, node: Obj, tsc_frequency_hz: int, pod_uid: str, pod_ip: str) -> Obj:
+    """The running instance on C(node), the Node object that machine.node names.
 
     Source: KubeVirt pkg/virt-handler/vm.go (status), pkg/virt-controller/watch/vmi (activePods, labels).
     """
-    status = _instance_status(machine, requests, pod_uid, pod_ip)
-    spec = instance_spec(machine, defaulted=True)
-    if machine.reenlightenment:
-        status["topologyHints"] = {"tscFrequency": cpu.tsc_frequency_hz}
-    return {
+    instance: Obj = {
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachineInstance",
         "metadata": {
@@ -52,44 +48,30 @@ def virtual_machine_instance(machine: Machine, requests: Requests, pod_uid: str,
             ],
             "ownerReferences": [owner_reference("kubevirt.io/v1", "VirtualMachine", machine.name, machine.uid)],
         },
-        "spec": spec,
-        "status": status,
+        "spec": instance_spec(machine, defaulted=True),
     }
+    overhead = overhead_bytes(instance["spec"]["domain"], instance["spec"]["architecture"])
+    status = instance["status"] = _instance_status(machine, overhead, pod_uid, pod_ip)
+    if machine.reenlightenment:
+        status["topologyHints"] = {"tscFrequency": tsc_frequency_hz}
+    found = migratability(instance, machine.node, node["metadata"]["labels"])
+    status["migrationMethod"] = found.method
+    status["conditions"] = _conditions(machine, found)
+    return instance
 
 
-def live_migratable(machine: Machine) -> Obj:
-    """The condition LiveMigratable (first failing check only; KubeVirt pkg/virt-handler/vm.go,
-    calculateLiveMigrationCondition and checkVolumesForMigration)."""
-    if machine.host_device:
-        return condition("LiveMigratable", "False", "HostDeviceNotLiveMigratable", _HOST_DEVICE)
-    message = _storage_obstacle(machine)
-    if message:
-        return condition("LiveMigratable", "False", "DisksNotLiveMigratable", message)
-    return condition("LiveMigratable", "True")
-
-
-def _storage_obstacle(machine: Machine) -> str:
-    for disk in machine.disks:
-        if volumes.has_claim(disk) and disk.access_mode != "ReadWriteMany":
-            return (
-                f"cannot migrate VMI: PVC {volumes.claim_name(machine, disk)} is not shared, live migration requires "
-                "that all PVCs must be shared (using ReadWriteMany access mode)"
-            )
-        if disk.source == "hostDisk":
-            return "cannot migrate VMI with non-shared HostDisk"
-    return ""
-
-
-def instance_conditions(machine: Machine) -> list[Obj]:
+def _conditions(machine: Machine, found: Migratability) -> list[Obj]:
     paused = machine.state == "paused"
     conditions = [
         condition("Ready", "False", "PodNotReady", "the virt-launcher pod is not ready")
         if paused
         else condition("Ready", "True"),
-        live_migratable(machine),
+        condition("LiveMigratable", "False", found.live.reason, found.live.message)
+        if found.live
+        else condition("LiveMigratable", "True"),
     ]
-    if machine.host_device:
-        message = f"HostDeviceNotLiveMigratable: {_HOST_DEVICE}"
+    if found.storage:
+        message = ", ".join(f"{obstacle.reason}: {obstacle.message}" for obstacle in found.storage)
         conditions.append(condition("StorageLiveMigratable", "False", "NotMigratable", message))
     else:
         conditions.append(condition("StorageLiveMigratable", "True"))
@@ -100,7 +82,7 @@ def instance_conditions(machine: Machine) -> list[Obj]:
     return conditions
 
 
-def _instance_status(machine: Machine, requests: Requests, pod_uid: str, pod_ip: str) -> Obj:
+def _instance_status(machine: Machine, overhead: int, pod_uid: str, pod_ip: str) -> Obj:
     interface: Obj = {
         "name": "default",
         "interfaceName": "eth0",
@@ -116,7 +98,6 @@ def _instance_status(machine: Machine, requests: Requests, pod_uid: str, pod_ip:
         "phase": "Running",
         "nodeName": machine.node,
         "activePods": {pod_uid: machine.node},
-        "conditions": instance_conditions(machine),
         "currentCPUTopology": {"cores": machine.cores, "sockets": 1, "threads": 1},
         "guestOSInfo": {} if machine.operating_system == "fedora" else dict(_GUESTS[machine.operating_system]),
         "interfaces": [interface],
@@ -126,9 +107,8 @@ def _instance_status(machine: Machine, requests: Requests, pod_uid: str, pod_ip:
             "guestAtBoot": guest,
             "guestCurrent": guest,
             "guestRequested": guest,
-            "memoryOverhead": bytes_text(requests.overhead_bytes),
+            "memoryOverhead": bytes_text(overhead),
         },
-        "migrationMethod": _migration_method(machine),
         "migrationTransport": "Unix",
         "phaseTransitionTimestamps": [
             {"phase": phase, "phaseTransitionTimestamp": time}
@@ -145,12 +125,6 @@ def _instance_status(machine: Machine, requests: Requests, pod_uid: str, pod_ip:
         "virtualMachineRevisionName": f"revision-start-vm-{machine.uid}-2",
         "volumeStatus": _volume_statuses(machine),
     }
-
-
-def _migration_method(machine: Machine) -> str:
-    """Local disks are copied with the memory (pkg/virt-handler/vm.go, checkVolumesForMigration)."""
-    local = any(disk.source in ("containerDisk", "cloudInitNoCloud", "hostDisk") for disk in machine.disks)
-    return "BlockMigration" if local else "LiveMigration"
 
 
 def _volume_statuses(machine: Machine) -> list[Obj]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ..controllers.machine_status import machine_status
 from . import volumes
 from .behaviour import template_annotations
 from .domain import instance_spec
-from .instances import OBSERVED_VERSIONS, condition, instance_conditions
+from .instances import OBSERVED_VERSIONS
 from .values import (
     INSTALLED_AT,
+    STARTED_AT,
     Machine,
     Obj,
     owner_reference,
@@ -15,8 +17,8 @@ from .values import (
 )
 
 
-def virtual_machine(machine: Machine) -> Obj:
-    """The VirtualMachine with the status virt-controller gives it."""
+def virtual_machine(machine: Machine, instance: Obj | None) -> Obj:
+    """The VirtualMachine with the status that the controllers give it; C(instance) if it runs."""
     metadata: Obj = {
         "name": machine.name,
         "namespace": machine.namespace,
@@ -32,6 +34,22 @@ def virtual_machine(machine: Machine) -> Obj:
         metadata["ownerReferences"] = [
             owner_reference("pool.kubevirt.io/v1beta1", "VirtualMachinePool", machine.pool, pool_uid(machine))
         ]
+    virtual_machine = {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachine",
+        "metadata": metadata,
+        "spec": _spec(machine),
+    }
+    status = machine_status(virtual_machine, instance, [], STARTED_AT)
+    if instance is not None:
+        status["volumeSnapshotStatuses"] = [
+            {"name": disk.name, "enabled": volumes.has_claim(disk)} for disk in machine.disks
+        ]
+    virtual_machine["status"] = {field: value for field, value in status.items() if value is not None}
+    return virtual_machine
+
+
+def _spec(machine: Machine) -> Obj:
     spec: Obj = {
         "template": {
             "metadata": {
@@ -52,13 +70,7 @@ def virtual_machine(machine: Machine) -> Obj:
     ]
     if templates:
         spec["dataVolumeTemplates"] = templates
-    return {
-        "apiVersion": "kubevirt.io/v1",
-        "kind": "VirtualMachine",
-        "metadata": metadata,
-        "spec": spec,
-        "status": _vm_status(machine),
-    }
+    return spec
 
 
 def pool_uid(machine: Machine) -> str:
@@ -69,7 +81,7 @@ def pool(name: str, members: list[Machine]) -> Obj:
     """The VirtualMachinePool that owns C(members)."""
     first = members[0]
     labels = {"kubevirt.io/vmpool": name}
-    template = virtual_machine(first)["spec"]
+    template = _spec(first)
     template.pop("dataVolumeTemplates", None)
     return {
         "apiVersion": "pool.kubevirt.io/v1beta1",
@@ -92,24 +104,3 @@ def pool(name: str, members: list[Machine]) -> Obj:
             "labelSelector": f"kubevirt.io/vmpool={name}",
         },
     }
-
-
-def _vm_status(machine: Machine) -> Obj:
-    status: Obj = {"desiredGeneration": 2, "observedGeneration": 2}
-    status["runStrategy"] = (
-        machine.run_strategy if machine.legacy_running is None else ("Always" if machine.legacy_running else "Halted")
-    )
-    if not machine.running:
-        status["printableStatus"] = "Stopped"
-        status["conditions"] = [
-            condition("Ready", "False", "VMINotExists", "VMI does not exist"),
-        ]
-        return status
-    status["printableStatus"] = "Paused" if machine.state == "paused" else "Running"
-    status["created"] = True
-    status["ready"] = machine.state != "paused"
-    status["conditions"] = instance_conditions(machine)
-    status["volumeSnapshotStatuses"] = [
-        {"name": disk.name, "enabled": volumes.has_claim(disk)} for disk in machine.disks
-    ]
-    return status

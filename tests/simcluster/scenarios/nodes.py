@@ -5,7 +5,7 @@ Source of the KubeVirt labels: pkg/virt-handler/node-labeller/node_labeller.go, 
 
 from __future__ import annotations
 
-from .quantities import bytes_text
+from ..quantity import bytes_text
 from .values import INSTALLED_AT, NodeShape, Obj, stable_uid
 
 MACHINE_TYPES = (

@@ -272,7 +272,7 @@ class Layout:
     pod_cpu_millicores: int = 20
     pod_memory_bytes: int = 48 * MIB
     pod_namespace: str = "pods-space"
-    hyperconverged_version: str = "1.20.0"
-    kubevirt_version: str = "v1.10.0"
+    hyperconverged_version: str = "1.19.0"
+    kubevirt_version: str = "v1.9.0"
     hyperconverged_versions: tuple[str, ...] = ("v1", "v1beta1")
     settings: dict[str, Any] = field(default_factory=dict)

@@ -24,18 +24,6 @@ def test_a_file_changes_a_known_scenario(tmp_path: Path) -> None:
     assert len(objects) == len(list(load("small").objects)) + 1
 
 
-def test_a_file_tells_the_controllers_by_config_maps(tmp_path: Path) -> None:
-    settings = {
-        "migration": {"boot_seconds": 1},
-        "migration_faults": {"migrations": [{"vm": "shop/web-01", "effect": "hang"}], "nodes": {"worker-01": "dead"}},
-    }
-    path = tmp_path / "faulty.json"
-    path.write_text(json.dumps({"base": "single-node", "settings": settings}))
-    maps = {obj["metadata"]["name"]: obj for obj in load(str(path)).objects if obj["kind"] == "ConfigMap"}
-    assert maps["migration-model"]["data"] == {"boot_seconds": "1"}
-    assert json.loads(maps["faults"]["data"]["nodes"]) == {"worker-01": "dead"}
-
-
 def test_a_file_gives_sizes(tmp_path: Path) -> None:
     path = tmp_path / "tiny.yml"
     path.write_text("sizes: {workers: 6, control_plane: 0, rhel: 20, windows: 4, fedora: 6, pods: 60}\n")
