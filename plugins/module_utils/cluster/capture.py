@@ -11,13 +11,14 @@ from typing import Any, Callable, Collection, Optional
 
 from ..errors import Forbidden, InvalidInput, NotFound, Unreachable
 from . import resources
-from .assemble import ALL_PARTS as ALL_PARTS
-from .assemble import CLUSTER_NAMESPACE, Raw, assemble, not_understood
+from .assemble import ALL_PARTS, CLUSTER_NAMESPACE, Raw, assemble, not_understood
 from .gateway import Gateway
 from .memory import collector_paused
 from .model import Pod, Snapshot
 from .parse import parse_pod
 from .resources import ResourceType
+
+__all__ = ["ALL_PARTS", "REQUIRED_PARTS", "capture"]
 
 # these fail the capture when they cannot be read; the others go to Snapshot.missing
 REQUIRED_PARTS = ("nodes", "namespaces", "virtual_machines", "pods", "claims", "migrations")

@@ -18,6 +18,7 @@ Convert = Callable[[Any], Any]
 
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 _NO_DEFAULT = object()
+_NONE = type(None)
 
 
 class Malformed(Exception):
@@ -58,7 +59,7 @@ def _default(item: Any) -> Any:
 
 def _optional(kind: Any) -> Any:
     """Return X of Optional[X]; None if it is something else."""
-    choices = [choice for choice in get_args(kind) if choice is not type(None)]
+    choices = [choice for choice in get_args(kind) if choice is not _NONE]
     return choices[0] if get_origin(kind) is Union and len(choices) == 1 else None
 
 

@@ -101,7 +101,7 @@ class Transport:
         """
         url = self.host + path + ("?" + urlencode(query) if query else "")
         try:
-            response = self._pool.urlopen(
+            response = self._pool.request(
                 method,
                 url,
                 body=body,
