@@ -39,7 +39,7 @@ def _ceiling(value: float) -> float:
     if value <= 0:
         return 1.0
     power = math.pow(10.0, math.floor(math.log10(value)))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value)
+    return next(step * power for step in (1.0, 2.0, 2.5, 5.0, 10.0) if step * power >= value)
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
