@@ -32,6 +32,8 @@ from .schema.registry import Registry
 from .store import Store
 
 log = logging.getLogger(__name__)
+_ADMIN = "kubernetes-admin"
+_CONTROLLERS = "system:simcluster:controllers"
 _POLL_SECONDS = 0.05
 _PARENT_POLL_SECONDS = 1.0
 _CONTROLLERS_STOP_SECONDS = 5.0
@@ -141,7 +143,9 @@ async def up(options: Options) -> None:
     parent = os.getppid()
     cluster, count = build(options)
     token = secrets.token_urlsafe(32)
-    cluster.authenticator.add(token, "kubernetes-admin", [MASTERS])
+    cluster.authenticator.add(token, _ADMIN, [MASTERS])
+    controllers_token = secrets.token_urlsafe(32)
+    cluster.authenticator.add(controllers_token, _CONTROLLERS, [MASTERS])
     with tempfile.TemporaryDirectory(prefix="simcluster-") as name:
         folder = Path(name)
         tls, authority = _certificate(folder) if options.tls else (None, "")
@@ -151,11 +155,12 @@ async def up(options: Options) -> None:
         except OSError as error:
             raise CannotStart(f"cannot listen on 127.0.0.1:{options.port}: {error.strerror or error}") from error
         write_kubeconfig(options.kubeconfig, server.url, token, authority)
+        write_kubeconfig(folder / "controllers", server.url, controllers_token, authority)
         watchers = [asyncio.create_task(_parent_gone(parent, stop))] if options.exit_with_parent else []
         controllers: subprocess.Popen[bytes] | None = None
         try:
             if options.controllers:
-                controllers = _start_controllers(options, folder / "controllers-ready")
+                controllers = _start_controllers(options, folder)
                 await _synced(controllers, folder / "controllers-ready", stop)
                 watchers.append(asyncio.create_task(_ended(controllers, stop)))
             if not stop.is_set():
@@ -180,8 +185,8 @@ def write_kubeconfig(path: Path, url: str, token: str, authority: str = "") -> N
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "simcluster", "cluster": cluster}],
-        "users": [{"name": "kubernetes-admin", "user": {"token": token}}],
-        "contexts": [{"name": "simcluster", "context": {"cluster": "simcluster", "user": "kubernetes-admin"}}],
+        "users": [{"name": _ADMIN, "user": {"token": token}}],
+        "contexts": [{"name": "simcluster", "context": {"cluster": "simcluster", "user": _ADMIN}}],
         "current-context": "simcluster",
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,9 +214,9 @@ def _certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
     return context, str(certificate)
 
 
-def _start_controllers(options: Options, ready_file: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "simcluster.controllers", "--kubeconfig", str(options.kubeconfig.resolve())]
-    command += ["--seed", str(options.seed), "--ready-file", str(ready_file)]
+def _start_controllers(options: Options, folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "simcluster.controllers", "--kubeconfig", str(folder / "controllers")]
+    command += ["--seed", str(options.seed), "--ready-file", str(folder / "controllers-ready")]
     package_parent = str(Path(__file__).resolve().parents[1])
     search_path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(

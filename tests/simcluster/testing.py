@@ -23,6 +23,8 @@ from typing import Any
 import yaml
 
 Obj = dict[str, Any]
+ADMIN = "kubernetes-admin"
+"""The user of the kubeconfig; the controllers are others."""
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 10.0
 
@@ -69,7 +71,7 @@ class Client:
 
     def __post_init__(self) -> None:
         context = ssl.create_default_context(cafile=self.authority) if self.authority else None
-        handlers = [urllib.request.ProxyHandler({})]
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if context is not None:
             handlers.append(urllib.request.HTTPSHandler(context=context))
         self._opener = urllib.request.build_opener(*handlers)
@@ -297,6 +299,10 @@ class SimCluster:
     def stats(self, *, reset: bool = False) -> Obj:
         """Counted requests, see C(Stats.as_dict); ``reset`` starts counting again."""
         return dict(self._control("DELETE" if reset else "GET", "stats"))
+
+    def requests(self, user: str = ADMIN) -> dict[str, int]:
+        """Requests of one user since the start or the last reset, by "<verb> <plural.group>[/<subresource>]"."""
+        return dict(self.stats()["users"].get(user, {}).get("requests", {}))
 
     def _control(self, method: str, name: str, body: Any = None) -> Any:
         answer = self.client().request(method, f"/simcluster/{name}", body)

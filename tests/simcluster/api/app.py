@@ -180,7 +180,7 @@ class Server:
                 return response
             async for chunk in watch.lines(self._stop):
                 await response.write(chunk)
-                self.stats.sent_bytes += len(chunk)
+                self.stats.sent(call.user, len(chunk))
                 if action is not None and action.drop_watch and request.transport is not None:
                     request.transport.abort()
                     break

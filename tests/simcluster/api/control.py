@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,13 +28,25 @@ PREFIX = "/simcluster/"
 
 
 @dataclass
-class Stats:
-    """Requests counted by method, verb, resource and user since the start or the last reset."""
+class Usage:
+    """What one user asked for."""
 
     requests: Counter[str] = field(default_factory=Counter)
-    users: Counter[str] = field(default_factory=Counter)
     codes: Counter[int] = field(default_factory=Counter)
     sent_bytes: int = 0
+
+    def as_dict(self) -> Obj:
+        """The counts, codes as text."""
+        codes = {str(code): count for code, count in self.codes.items()}
+        return {"requests": dict(self.requests), "codes": codes, "sent_bytes": self.sent_bytes}
+
+
+@dataclass
+class Stats:
+    """Requests by user since the start or the last reset; keys are "<verb> <plural.group>[/<subresource>]" or
+    "<METHOD> <path>"."""
+
+    users: dict[str, Usage] = field(default_factory=lambda: defaultdict(Usage))
     watches_open: int = 0
 
     def count(self, method: str, target: Target, user: User, code: int, sent_bytes: int) -> None:
@@ -44,27 +56,23 @@ class Stats:
         else:
             qualified = f"{target.plural}.{target.group}" if target.group else target.plural
             what = f"{target.verb} {qualified}" + (f"/{target.subresource}" if target.subresource else "")
-        self.requests[what] += 1
-        self.users[user.name] += 1
-        self.codes[code] += 1
-        self.sent_bytes += sent_bytes
+        usage = self.users[user.name]
+        usage.requests[what] += 1
+        usage.codes[code] += 1
+        usage.sent_bytes += sent_bytes
+
+    def sent(self, user: User, sent_bytes: int) -> None:
+        """Counts what a watch sent."""
+        self.users[user.name].sent_bytes += sent_bytes
 
     def as_dict(self) -> Obj:
-        """The counts; keys of ``requests`` are "<verb> <plural.group>[/<subresource>]" or "<METHOD> <path>"."""
-        return {
-            "requests": dict(self.requests),
-            "users": dict(self.users),
-            "codes": {str(code): count for code, count in self.codes.items()},
-            "sent_bytes": self.sent_bytes,
-            "watches_open": self.watches_open,
-        }
+        """All counts."""
+        users = {name: usage.as_dict() for name, usage in self.users.items()}
+        return {"users": users, "watches_open": self.watches_open}
 
     def reset(self) -> None:
         """Starts counting again; open watches stay counted."""
-        self.requests.clear()
         self.users.clear()
-        self.codes.clear()
-        self.sent_bytes = 0
 
 
 class Control:

@@ -18,6 +18,7 @@ from . import deletion, metrics, patch, reviews, scale, write
 from .context import Call
 from .discovery import METRICS, SUBRESOURCES
 from .errors import (
+    StatusError,
     TextError,
     bad_request,
     method_not_allowed,
@@ -165,7 +166,7 @@ def _flipped(function: Any, body: Any, old: Obj) -> Any:
 def _apply_option(name: str, body: str, reason: str) -> Exception:
     causes = [{"reason": reason, "message": body, "field": name}]
     text = f'PatchOptions.meta.k8s.io "" is invalid: {name}: {body}'
-    return write.StatusError(422, "Invalid", text, {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": causes})
+    return StatusError(422, "Invalid", text, {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": causes})
 
 
 def _delete(call: Call, resource: Resource) -> Answer:
@@ -210,12 +211,12 @@ def _subresource(call: Call, resource: Resource) -> Answer:
 
 
 def _checked_body(call: Call) -> Obj:
-    body = decoded(call) if call.body.strip() else {}
+    body: Obj = decoded(call) if call.body.strip() else {}
     try:
         call.cluster.registry.check_subresource(call.target.plural, call.target.subresource, body)
     except SchemaInvalid as error:
         raise of_schema(error) from error
-    return body  # type: ignore[no-any-return]
+    return body
 
 
 def _machine_verb(call: Call) -> Answer:
