@@ -231,8 +231,8 @@ class TestVirtualMachine:
         [
             (
                 {"running": True, "runStrategy": "Always"},
-                "Running and RunStrategy are mutually exclusive. Note that Running is deprecated, please use RunStrategy "
-                "instead",
+                "Running and RunStrategy are mutually exclusive. Note that Running is deprecated, please use "
+                "RunStrategy instead",
                 "spec.running",
             ),
             ({}, "One of Running or RunStrategy must be specified", "spec.running"),

@@ -176,8 +176,8 @@ class TestEvictionOfLaunchers:
             "apiVersion": "v1",
             "metadata": {},
             "status": "Failure",
-            "message": 'admission webhook "virt-launcher-eviction-interceptor.kubevirt.io" denied the request: Eviction '
-            'triggered evacuation of VMI "ns/vm"',
+            "message": 'admission webhook "virt-launcher-eviction-interceptor.kubevirt.io" denied the request: '
+            'Eviction triggered evacuation of VMI "ns/vm"',
             "code": 429,
         }
         (write,) = outcome.writes
