@@ -10,7 +10,7 @@ A VM's way to move follows from its findings alone: it is the best way that none
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping, Optional
+from typing import Iterable, Mapping, Optional
 
 LIVE = "live"
 STORAGE_LIVE = "storage_live"
@@ -46,18 +46,6 @@ class Finding:
     hint: str = ""
     rules_out: tuple[str, ...] = ()
     momentary: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the finding as modules return it."""
-        return {
-            "code": self.code,
-            "severity": self.severity,
-            "volume": self.volume,
-            "message": self.message,
-            "hint": self.hint,
-            "rules_out": list(self.rules_out),
-            "momentary": self.momentary,
-        }
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ virt-handler); without it the volumes, devices and networks predict. Both are to
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterable, Optional
+from typing import Iterable, Optional
 
 from ..cluster.model import Condition, Instance, Snapshot, VirtualMachine
 from .findings import BLOCKED, COLD, LIVE, STORAGE_LIVE, Finding, finding, possible_ways
@@ -184,19 +184,3 @@ def _method(vm: VirtualMachine, instance: Optional[Instance]) -> str:
     if instance is not None and instance.migration_method:
         return instance.migration_method
     return BLOCK_MIGRATION if copies_volumes(vm) else "LiveMigration"
-
-
-def verdict_document(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict as modules return it (documented in vm_rwx_check)."""
-    namespace, name = verdict.key.split("/", 1)
-    return {
-        "namespace": namespace,
-        "name": name,
-        "way": verdict.way,
-        "ways": list(verdict.ways),
-        "live_now": verdict.live_now,
-        "reported_live": verdict.reported_live,
-        "predicted_live": verdict.predicted_live,
-        "migration_method": verdict.migration_method,
-        "findings": [item.to_dict() for item in verdict.findings],
-    }
