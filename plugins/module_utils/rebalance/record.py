@@ -72,6 +72,9 @@ class StageRecord:
     started_at: str = ""
     ended_at: str = ""
     message: str = ""
+    # moves decided when the run stopped here; whoever goes on has accepted them, so they are not judged again
+    succeeded_before: int = 0
+    failed_before: int = 0
 
 
 @dataclass

@@ -37,7 +37,7 @@ _LATE_HINT = "See the events of the VMI and of its virt-launcher pod."
 
 @dataclass(frozen=True)
 class Sight:
-    """A VM as it is seen now. C(unschedulable) holds the scheduler's message, empty if the instance's pod has a place."""
+    """A VM as it is seen now. C(unschedulable) holds the scheduler's message, empty if its pod has a place."""
 
     run_strategy: str
     instance_uid: str = ""
@@ -89,7 +89,7 @@ def _end_old(note: Note, sight: Sight, asked: bool, waited_seconds: float, patie
             failed(
                 "stop_timeout",
                 f"the VM did not stop within {waited_seconds:.0f} s",
-                hint="Look at virt-handler and the virt-launcher pod on its node; the VM may still stop and start later.",
+                hint="Look at virt-handler and the virt-launcher pod on its node; the VM may still stop later.",
                 reached=sight.node,
             ),
         )
@@ -130,7 +130,7 @@ def _running(note: Note, sight: Sight) -> Outcome:
         return failed("wrong_target", f"the VM started on {sight.node}, not on {note.target}", reached=sight.node)
     where = "back on its source" if sight.node == note.source else f"on {sight.node}"
     reason = note.reason or "the target did not take it"
-    return failed(note.code or "start_timeout", f"{reason}; the VM runs {where}", retryable=True, reached=sight.node)
+    return failed(note.code or "start_timeout", f"{reason}; the VM runs {where}", reached=sight.node)
 
 
 def _give_up(note: Note, sight: Sight, code: str, reason: str) -> Step:

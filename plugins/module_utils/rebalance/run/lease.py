@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Callable, Mapping, Optional
 
@@ -114,10 +115,8 @@ class Lease:
             self._thread.join(timeout=self._duration)
         if self._taken is not None or not self._version:
             return
-        try:
+        with suppress(OcpvError):  # it expires by itself
             self._write({"holderIdentity": "", "renewTime": self._time()})
-        except OcpvError:
-            pass  # it expires by itself
 
     @property
     def held(self) -> bool:
@@ -240,8 +239,8 @@ class Lease:
         return LeaseTaken(
             f"Another rebalance holds the Lease {self._namespace}/{names.LEASE}: run {run} ({holder}), "
             f"last renewed {spec.get('renewTime') or 'never'}.",
-            hint="One run at a time works on a cluster. Wait for it to end (wait_for_lease_seconds does so), or ask it to "
-            f"pause: oc annotate -n {self._namespace} configmap {names.state_name(run)} {names.REQUEST}=pause",
+            hint="One run at a time works on a cluster. Wait for it to end (wait_for_lease_seconds does so), or ask it "
+            f"to pause: oc annotate -n {self._namespace} configmap {names.state_name(run)} {names.REQUEST}=pause",
             details={"holder": holder, "run": run},
         )
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Iterable, Optional
+from typing import Any, Iterable, Mapping, Optional
 
 from ...cluster.model import MigrationSettings
 from ...errors import InvalidInput
+from ..planner import DEFAULT_INBOUND
+from ..request import CLUSTER_LIMIT, INBOUND_LIMIT, OUTBOUND_LIMIT
 
 # phases of a migration that holds a slot whatever its pods look like
 HOLDING_PHASES = ("Scheduling", "Scheduled", "PreparingTarget", "TargetReady", "Running")
@@ -28,7 +30,6 @@ BLOCKING_CONDITIONS = (
     "migrationBlockedByBackup",
     "decentralizedMigrationBlocked",
 )
-DEFAULT_PER_TARGET = 2
 # in this order pending migrations of others are let through
 _PRIORITIES = {"system-critical": 0, "user-triggered": 1, "system-maintenance": 2}
 
@@ -54,11 +55,12 @@ class Limits:
 
 def limits_in_force(
     settings: Optional[MigrationSettings],
+    planned: Mapping[str, Any],
     max_parallel: Optional[int] = None,
     max_per_source: Optional[int] = None,
     max_per_target: Optional[int] = None,
 ) -> Limits:
-    """Return the smaller of the cluster's settings and the run's own options (None: no limit of its own).
+    """Return the smallest of the cluster's settings, the plan's C(limits) and the run's own options (None: no limit).
 
     Raises InvalidInput when the settings could not be read and an option is missing, or when nothing could ever start.
     """
@@ -75,18 +77,20 @@ def limits_in_force(
                 "the cluster's migration limits could not be read, so a number is needed",
                 hint="Neither a HyperConverged nor a KubeVirt object could be read; see docs/rbac for the rights.",
             )
-    cluster = (settings.parallel_migrations_per_cluster, settings.parallel_outbound_migrations_per_node) if settings else ()
-    parallel = _least(max_parallel, *cluster[:1])
-    per_source = _least(max_per_source, *cluster[1:])
+    cluster = settings.parallel_migrations_per_cluster if settings else None
+    node = settings.parallel_outbound_migrations_per_node if settings else None
+    parallel = _least(max_parallel, cluster, planned.get(CLUSTER_LIMIT))
+    per_source = _least(max_per_source, node, planned.get(OUTBOUND_LIMIT))
+    per_target = _least(max_per_target, planned.get(INBOUND_LIMIT), default=DEFAULT_INBOUND)
     source = settings.source if settings else "the run's options"
     for name, value in (("parallelMigrationsPerCluster", parallel), ("parallelOutboundMigrationsPerNode", per_source)):
         if value < 1:
             raise InvalidInput(name, value, f"with this limit ({source}) no migration would ever start")
-    return Limits(parallel, per_source, max_per_target or DEFAULT_PER_TARGET, source)
+    return Limits(parallel, per_source, per_target, source)
 
 
-def _least(*values: Optional[int]) -> int:
-    return min(value for value in values if value is not None)
+def _least(*values: Optional[int], default: int = 0) -> int:
+    return min((int(value) for value in values if value is not None), default=default)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from .feed import DELETED, SYNC, Event, object_key
 from .limits import BLOCKING_CONDITIONS, HOLDING_PHASES, Unfinished
 from .state import request_of
 
-Object = Mapping[str, Any]
+Object = dict[str, Any]
 
 NODES, PODS, MACHINES, INSTANCES, MIGRATIONS = "nodes", "pods", "virtual_machines", "instances", "migrations"
-SETTINGS, STATE = "settings", "state"
+SETTINGS, OPERATOR, STATE = "settings", "operator", "state"
 # a migration of others that has been asking for a slot for so long does not count as asking any more
 _ASKING_SECONDS = 60.0
 
@@ -46,6 +46,9 @@ class LiveView:
     """What is known of the cluster. C(books) is its Occupancy. Not thread-safe."""
 
     def __init__(self, snapshot: Snapshot, rules: Rules, now: float) -> None:
+        # the books ask this very mapping, which is kept current
+        self._handlers = dict(snapshot.virtualization.virt_handler_ready)
+        snapshot = replace(snapshot, virtualization=replace(snapshot.virtualization, virt_handler_ready=self._handlers))
         self.books = Occupancy.from_snapshot(snapshot, rules)
         self.nodes: dict[str, Node] = dict(snapshot.nodes)
         self.machines: dict[str, VirtualMachine] = dict(snapshot.virtual_machines)
@@ -57,6 +60,7 @@ class LiveView:
         self.settings_changed = False
         self.request = ""
         self.now = now
+        self._generations: dict[str, Any] = {}
         self._pods: set[str] = set()
         self._launchers: dict[str, dict[str, Pod]] = {}  # VMI UID -> pod UID -> pod
         self._launcher_of: dict[str, str] = {}  # pod UID -> VMI UID
@@ -72,8 +76,11 @@ class LiveView:
     def apply(self, event: Event, now: float) -> None:
         """Take one event; C(now) is the caller's clock."""
         self.now = now
-        if event.kind == SETTINGS:
-            self.settings_changed = True
+        if event.kind in (SETTINGS, OPERATOR):
+            for item in event.object if event.type == SYNC else [event.object]:
+                generation = item["metadata"].get("generation")
+                self.settings_changed |= self._generations.get(event.kind) != generation
+                self._generations[event.kind] = generation
         elif event.kind == STATE:
             for item in event.object if event.type == SYNC else [event.object]:
                 self.request = "" if event.type == DELETED else request_of(item)
@@ -103,7 +110,7 @@ class LiveView:
         elif kind == PODS:
             self._drop_pod(identity)
         elif kind == MACHINES:
-            self._drop_vm(identity)
+            self.drop_machine(identity)
         elif kind == INSTANCES:
             self.drop_instance(identity)
         elif kind == MIGRATIONS and identity in self.migrations:
@@ -165,6 +172,15 @@ class LiveView:
         if pod is not None and pod.migration_uid:
             self._target_pods.pop(pod.migration_uid, None)
 
+    def handlers(self, ready: Mapping[str, bool]) -> None:
+        """Take which nodes have a virt-handler that is ready."""
+        if dict(self._handlers) == dict(ready):
+            return
+        self._handlers.clear()
+        self._handlers.update(ready)
+        for node in self.nodes.values():
+            self.books.placement.set_node(node)
+
     # -- VMs ---------------------------------------------------------------------------------------------------------
 
     def take_vm(self, item: Object) -> VirtualMachine:
@@ -195,19 +211,21 @@ class LiveView:
         if vm is not None and vm.has_vm:
             self._know_vm(replace(vm, instance=None))
         elif vm is not None:
-            self.drop_vm(key)
+            self._forget(key)
 
-    def drop_vm(self, key: str) -> None:
-        """Neither the VM nor its instance exists any more."""
+    def _forget(self, key: str) -> None:
         if self.machines.pop(key, None) is not None:
             self.books.remove_vm(key)
 
-    def _drop_vm(self, key: str) -> None:
+    def drop_machine(self, key: str) -> None:
+        """There is no VirtualMachine of this name; an instance may still be there, and may never have had one."""
         vm = self.machines.get(key)
-        if vm is not None and vm.instance is not None:
+        if vm is None or not vm.has_vm:
+            return
+        if vm.instance is not None:
             self._know_vm(replace(vm, has_vm=False, deleting=True))
         else:
-            self.drop_vm(key)
+            self._forget(key)
 
     def _know_vm(self, vm: VirtualMachine) -> VirtualMachine:
         self.machines[vm.key] = vm

@@ -17,17 +17,17 @@ ELSEWHERE = ("vm_gone", "vm_replaced", "already_there", "moved_elsewhere", "not_
 
 _HINTS = {
     "completion_timeout": (
-        "The guest changed its memory faster than it could be copied within completionTimeoutPerGiB. Raise that value or "
-        "the bandwidth (a MigrationPolicy can do so for some VMs), allow auto-converge or post-copy, wait for a quieter "
-        "hour, or plan this VM as a cold move."
+        "The guest changed its memory faster than it could be copied within completionTimeoutPerGiB. Raise that value "
+        "or the bandwidth (a MigrationPolicy can do so for some VMs), allow auto-converge or post-copy, wait for a "
+        "quieter hour, or plan this VM as a cold move."
     ),
     "progress_timeout": (
-        "The copy made no progress for progressTimeout seconds. Look at the migration network between source and target, "
-        "and at how much memory the guest changes; auto-converge or post-copy help, or a cold move."
+        "The copy made no progress for progressTimeout seconds. Look at the migration network between source and "
+        "target, and at how much memory the guest changes; auto-converge or post-copy help, or a cold move."
     ),
     "migration_timeout": (
-        "The migration was cancelled by this run. Look at the events of the migration and at the virt-launcher pods, and "
-        "raise migration_timeout_seconds if such a VM may take longer."
+        "The migration was cancelled by this run. Look at the events of the migration and at the virt-launcher pods, "
+        "and raise migration_timeout_seconds if such a VM may take longer."
     ),
     "not_started": (
         "It stayed pending. Events of the VMI (FailedCreate), a resource quota, a running backup or an unfinished "
@@ -35,7 +35,7 @@ _HINTS = {
     ),
     "quota": "Raise the resource quota of the namespace: during a migration both launcher pods count.",
     "target_unschedulable": (
-        "The scheduler found no place for the target pod on this node. Its message tells what is missing; make the plan "
+        "The scheduler found no place for the VM's pod on this node. Its message tells what is missing; make the plan "
         "again if the node changed since."
     ),
     "target_pod_failed": (
@@ -49,9 +49,13 @@ _HINTS = {
     ),
     "cancelled": "Somebody deleted the migration. Run with retry_failed when the VM may move after all.",
     "wrong_target": (
-        "The VM's own node selector overrules the one of the migration. Change the VM's selector or plan another target."
+        "The VM's own node selector overrules the migration's. Change the VM's selector or plan another target."
     ),
     "vm_stopped": "The VM was shut down while it migrated. Start it again if that was not meant.",
+    "steering_not_applied": (
+        "This KubeVirt release cannot aim a migration at a node, so the VM's node selector is changed for the move, "
+        "and that did not reach the running VM. See KubeVirt's vmRolloutStrategy and the condition RestartRequired."
+    ),
 }
 
 
@@ -79,24 +83,13 @@ def skipped(code: str, message: str, *, hint: str = "", reached: str = "") -> Ou
     return Outcome(SKIPPED, code, message, hint or _HINTS.get(code, ""), False, reached)
 
 
-def completion_limit_seconds(guest_memory_bytes: int, completion_timeout_per_gib: int) -> Optional[float]:
-    """Return how long KubeVirt lets a migration copy, None if there is no limit.
-
-    Despite its name the timeout is multiplied by decimal gigabytes, rounded up (KubeVirt
-    pkg/virt-launcher/virtwrap/live-migration-source.go).
-    """
-    if completion_timeout_per_gib <= 0:
-        return None
-    return float(completion_timeout_per_gib * max(1, -(-guest_memory_bytes // 10**9)))
-
-
 @dataclass(frozen=True)
 class Ending:
     """What is known of a live migration that has ended.
 
     C(migration) as last seen and C(state) the VMI's or the migration's own copy of how it went (None if it never got to
-    a hand-over). C(node) is where the VM is now, empty if it runs nowhere. C(cancelled) is why this run cancelled it,
-    empty if it did not. C(events) are messages of the events of migration and VMI, newest last.
+    a hand-over). C(node) is where the VM is now, empty if it runs nowhere. C(cancelled_code) and C(cancelled) are why
+    this run cancelled it, empty if it did not. C(events) are messages of the events of migration and VMI, newest last.
     """
 
     target: str
@@ -105,6 +98,7 @@ class Ending:
     vm_exists: bool
     node: str
     target_ready: bool = True
+    cancelled_code: str = ""
     cancelled: str = ""
     copy_seconds: Optional[float] = None
     limit_seconds: Optional[float] = None
@@ -136,8 +130,8 @@ def _failure(ending: Ending) -> Outcome:
     if ending.migration.phase == "Succeeded" or (state and state.completed and not state.failed and ending.node):
         where = (state.target_node if state else "") or ending.node
         return failed("wrong_target", f"the migration went to {where}, not to {ending.target}")
-    if ending.cancelled:
-        return failed("migration_timeout", ending.cancelled + _told(reason or told), retryable=True)
+    if ending.cancelled_code:
+        return failed(ending.cancelled_code, ending.cancelled + _told(reason or told), retryable=True)
     if not ending.node or "vmi shutdown" in told:
         return failed("vm_stopped", "the VM stopped while it migrated" + _told(reason or told))
     if not ending.target_ready:

@@ -33,8 +33,8 @@ _VERSION = "1"
 CHUNK_BYTES = 700 * 1024
 _STATE, _PLAN, _RECORD = "state", "plan", "record"
 _RBAC_HINT = (
-    "The state of runs is kept there. Apply docs/rbac/rebalance.yaml, which makes the namespace and the rights, or name "
-    "another namespace in state_namespace."
+    "The state of runs is kept there. Apply docs/rbac/rebalance.yaml, which makes the namespace and the rights, or "
+    "name another namespace in state_namespace."
 )
 
 

@@ -1,0 +1,398 @@
+# Copyright (c) 2026, the ocpv.scale contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""rebalance_run as one call: checks the plan and the rights, takes the Lease, executes, and tells the result."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+import uuid
+from datetime import datetime
+from typing import Any, Callable, Mapping, Optional
+
+from ... import names
+from ...cluster.assemble import CLUSTER_NAMESPACE
+from ...cluster.capture import capture
+from ...cluster.gateway import Gateway
+from ...cluster.model import Snapshot
+from ...cluster.resources import (
+    ACTIVE_PODS,
+    CONFIG_MAPS,
+    KUBEVIRTS,
+    MIGRATIONS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    VIRTUAL_MACHINE_INSTANCES,
+    VIRTUAL_MACHINES,
+    hyperconvergeds,
+)
+from ...errors import InvalidInput, OcpvError
+from .. import record as states
+from ..plan import Plan, edited, parse_plan
+from ..record import Item, RunRecord, StageRecord
+from ..rules import parse_rules
+from ..verify import verify_plan
+from . import live
+from .crew import Crew
+from .executor import LEAVE, Executor, node_loads
+from .feed import Topic, WatchFeed
+from .lease import Lease
+from .limits import Limits, limits_in_force
+from .live import LiveView
+from .options import RunOptions, parse_options
+from .progress import ProgressFile
+from .rights import check_rights
+from .state import PAUSE, StateStore, Stored, prune
+
+_PARTS = (
+    "nodes", "namespaces", "virtual_machines", "pods", "claims", "migrations", "policies", "virtualization",
+)  # fmt: skip
+# one call of the API may try so long before the loop looks at everything else again
+_CALL_SECONDS = 5.0
+
+
+def run_plan(module: Any, connect: Callable[[], Gateway]) -> Mapping[str, Any]:
+    """Execute, go on with, or (in check mode) only check the plan of a module call; returns the module's result."""
+    options = parse_options(module.params)
+    document = read_document(module.params)
+    plan = parse_plan(document)
+    if options.approved_digest and options.approved_digest != plan.digest:
+        raise InvalidInput(
+            "approved_digest",
+            options.approved_digest,
+            f"the plan's digest is {plan.digest}",
+            hint="The plan is not the one that was approved. Have this one approved, or run the approved one.",
+        )
+    gateway = connect()
+    gateway.server_version()
+    run = _Run(gateway, options, plan, document)
+    result = run.preview() if module.check_mode else run.execute(module.warn)
+    return _finish(module, options, result)
+
+
+def read_document(params: Mapping[str, Any]) -> Any:
+    """Return the plan's document from option plan, or from the YAML or JSON file that plan_file names."""
+    if params.get("plan") is not None:
+        return params["plan"]
+    path = params["plan_file"]
+    try:
+        import yaml
+
+        with open(path, encoding="utf-8") as file:
+            return yaml.safe_load(file)
+    except OSError as error:
+        raise InvalidInput("plan_file", path, f"it cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInput("plan_file", path, f"it is neither YAML nor JSON: {' '.join(str(error).split())}") from error
+
+
+class _Run:
+    """One call of the module."""
+
+    def __init__(self, gateway: Gateway, options: RunOptions, plan: Plan, document: Any) -> None:
+        self._gateway = gateway.with_retry_seconds(min(_CALL_SECONDS, options.api_patience_seconds))
+        self._patient = gateway
+        self._options = options
+        self._plan = plan
+        self._document = document
+        identity = f"{plan.run_id}/{socket.gethostname()}/{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self._lease = Lease(gateway, options.state_namespace, identity, options.lease_seconds)
+        self._store = StateStore(self._gateway, options.state_namespace, plan.run_id, identity)
+        self._progress = ProgressFile(options.progress_path, time.monotonic)
+        self._interruption = Interruption(self._progress)
+
+    # -- check mode --------------------------------------------------------------------------------------------------
+
+    def preview(self) -> dict[str, Any]:
+        """Return what a run would do, without writing anything."""
+        stored = self._store.load()
+        self._check_plan(stored)
+        record = stored.record if stored else new_record(self._plan)
+        if stored and not reopen(record, self._options.retry_failed):
+            return {"changed": False, "run": record.to_dict(), "counts": record.counts(), "resumed": record.resumed}
+        snapshot = capture(self._gateway, _PARTS)
+        self._check_nodes(snapshot)
+        record.limits = self._limits(snapshot).to_dict()
+        problems = verify_plan(snapshot, self._plan)
+        for problem in problems:
+            item = next((item for item in record.items if item.id == problem.move), None)
+            if item is not None and item.status == states.WAITING:
+                item.code, item.message = problem.code, problem.message
+        return {
+            "changed": any(item.status == states.WAITING for item in record.items),
+            "run": record.to_dict(),
+            "counts": record.counts(),
+            "resumed": record.resumed,
+            "problems": [{"move": item.move, "code": item.code, "message": item.message} for item in problems],
+        }
+
+    # -- acting ------------------------------------------------------------------------------------------------------
+
+    def execute(self, warn: Callable[[str], None]) -> dict[str, Any]:
+        """Execute the plan, or go on with it."""
+        stored = self._store.load()
+        self._check_plan(stored)
+        if stored and not reopen(stored.record, self._options.retry_failed):
+            return self._result(stored.record, changed=False)
+        check_rights(self._gateway, self._plan, self._options.state_namespace)
+        self._progress.begin()
+        self._lease.acquire(self._options.wait_for_lease_seconds, self._progress.tell)
+        self._lease.start()
+        restore_signals = self._interruption.listen()
+        try:
+            return self._act(warn)
+        finally:
+            restore_signals()
+            self._lease.release()
+
+    def _act(self, warn: Callable[[str], None]) -> dict[str, Any]:
+        stored = self._store.load()
+        if stored and not reopen(stored.record, self._options.retry_failed):
+            return self._result(stored.record, changed=False)
+        feed = WatchFeed(self._gateway, self._topics())
+        feed.mark()
+        snapshot = capture(self._patient, _PARTS)
+        self._check_nodes(snapshot)
+        limits = self._limits(snapshot)
+        virtualization = snapshot.virtualization
+        view = LiveView(snapshot, parse_rules(self._plan.request.get("rules") or {}), time.monotonic())
+        crew = Crew(
+            self._plan.run_id,
+            self._gateway,
+            self._lease,
+            view,
+            self._options,
+            time.monotonic,
+            virtualization.settings,
+            virtualization.targeted_migration is not False,
+        )
+        check_rights(self._gateway, self._plan, self._options.state_namespace, steering=not crew.targeted)
+        record = self._begin(stored, snapshot, crew, limits)
+        feed.start()
+        executor = Executor(
+            self._plan, record, crew, feed, self._store, self._progress, self._reader(crew), self._interruption.why
+        )
+        self._interruption.wake = feed.wake
+        try:
+            executor.run()
+        except OcpvError as error:
+            raise self._resumable(error) from error
+        finally:
+            feed.stop()
+        if record.status == states.COMPLETED and self._options.keep_runs is not None:
+            prune(self._gateway, self._options.state_namespace, self._options.keep_runs, record.run_id)
+        for text in record.warnings:
+            warn(text)
+        return self._result(record, changed=crew.changed)
+
+    def _begin(self, stored: Optional[Stored], snapshot: Snapshot, crew: Crew, limits: Limits) -> RunRecord:
+        """Return the record to go on with, saved before anything is done."""
+        now = self._gateway.server_time
+        if stored is not None:
+            record = stored.record
+            record.resumed += 1
+            record.status, record.message, record.hint, record.ended_at = states.RUNNING, "", "", ""
+            record.limits = limits.to_dict()
+            self._store.save(record, answered=True)
+            return record
+        record = new_record(self._plan)
+        record.started_at = now
+        record.limits = limits.to_dict()
+        record.nodes_before = node_loads(crew)
+        record.warnings = [f"before the start: {problem.message}" for problem in verify_plan(snapshot, self._plan)]
+        if edited(self._document, self._plan) and self._document.get("digest"):
+            record.warnings.append("the plan was edited since it was made")
+        self._store.create(self._plan.to_dict(), record)
+        return record
+
+    def _topics(self) -> list[Topic]:
+        selector = f"{names.RUN}={self._plan.run_id},{names.CONTENT}=state"
+        topics = [
+            Topic(live.NODES, NODES),
+            Topic(live.MACHINES, VIRTUAL_MACHINES),
+            Topic(live.INSTANCES, VIRTUAL_MACHINE_INSTANCES),
+            Topic(live.MIGRATIONS, MIGRATIONS),
+            Topic(live.PODS, PODS, field_selector=ACTIVE_PODS),
+            Topic(live.STATE, CONFIG_MAPS, self._options.state_namespace, selector, optional=True),
+            Topic(live.SETTINGS, KUBEVIRTS, optional=True),
+        ]
+        versions = self._gateway.served_versions(hyperconvergeds("v1").group)
+        if versions:
+            topics.append(Topic(live.OPERATOR, hyperconvergeds(versions[0]), optional=True))
+        return topics
+
+    def _reader(self, crew: Crew) -> Callable[[], Limits]:
+        def read() -> Limits:
+            virtualization = capture(self._gateway, ("virtualization",)).virtualization
+            crew.settings = virtualization.settings or crew.settings
+            crew.view.handlers(virtualization.virt_handler_ready)
+            try:
+                return self._limits_of(crew.settings)
+            except InvalidInput as error:
+                self._progress.tell(f"nothing can start: {error.message}")
+                return Limits(0, 0, 0, error.message)
+
+        return read
+
+    # -- checks ------------------------------------------------------------------------------------------------------
+
+    def _check_plan(self, stored: Optional[Stored]) -> None:
+        uid = self._gateway.get(NAMESPACES, CLUSTER_NAMESPACE)["metadata"]["uid"]
+        if uid != self._plan.cluster_uid:
+            raise InvalidInput(
+                "plan.cluster.uid",
+                self._plan.cluster_uid,
+                f"this is cluster {uid} ({self._gateway.host})",
+                hint="Connect to the cluster that the plan was made for, or make a plan for this one.",
+            )
+        if stored is None and self._options.max_plan_age_seconds:
+            self._check_age()
+
+    def _check_age(self) -> None:
+        limit = self._options.max_plan_age_seconds
+        hint = "Make a new plan; raise max_plan_age_seconds if nothing has changed since."
+        try:
+            created = datetime.fromisoformat(self._plan.created_at.replace("Z", "+00:00"))
+            now = datetime.fromisoformat(self._gateway.server_time.replace("Z", "+00:00"))
+            age = (now - created).total_seconds()
+        except (ValueError, TypeError):
+            raise InvalidInput(
+                "plan.created_at", self._plan.created_at, "a time such as 2026-11-21T08:00:00Z is needed", hint=hint
+            ) from None
+        if age > limit:
+            text = f"the plan is {age / 3600:.1f} hours old, at most {limit / 3600:.1f} are allowed"
+            raise InvalidInput("plan.created_at", self._plan.created_at, text, hint=hint)
+
+    def _check_nodes(self, snapshot: Snapshot) -> None:
+        unknown = sorted(
+            {node for move in self._plan.moves for node in (move.source, move.target)} - set(snapshot.nodes)
+        )
+        if unknown:
+            raise InvalidInput(
+                "plan",
+                unknown,
+                "it names nodes that this cluster does not have",
+                hint="Edit the plan or make a new one.",
+            )
+
+    def _limits(self, snapshot: Snapshot) -> Limits:
+        return self._limits_of(snapshot.virtualization.settings)
+
+    def _limits_of(self, settings: Any) -> Limits:
+        options = self._options
+        return limits_in_force(
+            settings, self._plan.limits, options.max_parallel, options.max_per_source, options.max_per_target
+        )
+
+    # -- telling -----------------------------------------------------------------------------------------------------
+
+    def _result(self, record: RunRecord, *, changed: bool) -> dict[str, Any]:
+        return {
+            "changed": changed,
+            "run": record.to_dict(),
+            "counts": record.counts(),
+            "resumed": record.resumed,
+            "state": self._store.location,
+        }
+
+    def _resumable(self, error: OcpvError) -> OcpvError:
+        hint = f"{error.hint} Run the same plan again to go on: its state is in {self._store.location}.".strip()
+        error.hint = hint
+        error.details["run"] = self._plan.run_id
+        return error
+
+
+class Interruption:
+    """Signals, and the disappearance of whoever called, as reasons to end."""
+
+    def __init__(self, progress: ProgressFile) -> None:
+        self._progress = progress
+        self._signals = 0
+        self._parent = os.getppid()
+        self._looked_at = 0.0
+        self.wake: Callable[[], None] = lambda: None
+
+    def listen(self) -> Callable[[], None]:
+        """Take SIGTERM and SIGINT over; returns what gives them back."""
+        former = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
+
+        def restore() -> None:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+        return restore
+
+    def _signalled(self, number: int, frame: Any) -> None:
+        self._signals += 1
+        self.wake()
+
+    def why(self) -> str:
+        """Return how to end, empty to go on: the first signal pauses, the second leaves at once."""
+        if time.monotonic() - self._looked_at > 1.0:
+            self._looked_at = time.monotonic()
+            self._progress.check()
+        if self._signals > 1 or self._progress.reader_gone or os.getppid() != self._parent:
+            return LEAVE
+        return PAUSE if self._signals else ""
+
+
+def new_record(plan: Plan) -> RunRecord:
+    """Return the record of a run of which nothing has been done."""
+    items = [
+        Item(
+            id=move.id,
+            namespace=move.namespace,
+            name=move.name,
+            mode=move.mode,
+            source=move.source,
+            target=move.target,
+            stage=stage.name,
+            wave=wave.number,
+            predicted_seconds=move.predicted.duration_seconds,
+        )
+        for stage, wave, move in plan.placed()
+    ]
+    return RunRecord(
+        run_id=plan.run_id,
+        plan_id=plan.id,
+        plan_digest=plan.digest,
+        cluster_uid=plan.cluster_uid,
+        stages=[StageRecord(stage.name) for stage in plan.stages],
+        items=items,
+    )
+
+
+def reopen(record: RunRecord, retry_failed: bool) -> bool:
+    """Make ready what a further call has to do; returns False if there is nothing."""
+    for item in record.items:
+        again = retry_failed and item.status in (states.FAILED, states.SKIPPED)
+        if item.status == states.NOT_ATTEMPTED or again:
+            item.status, item.code, item.message, item.hint = states.WAITING, "", "", ""
+    return any(item.status in (states.WAITING, states.IN_FLIGHT) for item in record.items)
+
+
+def _finish(module: Any, options: RunOptions, result: dict[str, Any]) -> Mapping[str, Any]:
+    """Return the result, or fail with it if the run did not go as it should."""
+    run = result["run"]
+    bad = [move for move in run["moves"] if move["status"] == states.FAILED]
+    stopped = run["status"] == states.STOPPED
+    if module.check_mode or options.fail_on == "never" or not (stopped or (bad and options.fail_on == "failed_moves")):
+        return result
+    lines = [
+        f"{move['namespace']}/{move['name']} ({move['source']} to {move['target']}): {move['message']} {move['hint']}"
+        for move in bad
+    ]
+    reason = run["message"] if stopped else f"{len(bad)} of {len(run['moves'])} moves failed"
+    counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in result["counts"].items() if count)
+    module.fail_json(
+        msg="\n".join([f"Run {run['run_id']} {run['status']}: {reason} ({counts}).", *lines, run["hint"]]).strip(),
+        hint=run["hint"],
+        error="RunFailed",
+        **result,
+    )
+    raise AssertionError("unreachable")
