@@ -166,7 +166,8 @@ def _above(board: Board, excesses: Mapping[str, float], limits: Sequence[float])
                 blocked.setdefault(limit or "no node has room below the limits for it", []).append(vm.key)
         for reason, keys in sorted(blocked.items(), key=lambda item: -len(item[1])):
             shown = ", ".join(keys[:_LISTED_OBSTACLES]) + (", ..." if len(keys) > _LISTED_OBSTACLES else "")
-            reasons.append(f"{len(keys)} VMs stay ({shown}): {reason}")
+            count = "1 VM stays" if len(keys) == 1 else f"{len(keys)} VMs stay"
+            reasons.append(f"{count} ({shown}): {reason}")
         found[node] = reasons
     return found
 

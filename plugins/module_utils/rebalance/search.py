@@ -29,7 +29,7 @@ def relieve(board: Board, limits: Vector, *, beyond_limits: bool) -> dict[str, f
     """Move VMs off nodes whose level exceeds C(limits) (per resource); return the nodes still above, with the excess.
 
     With C(beyond_limits) a node that cannot get below its limit is still lowered as far as that lowers the highest
-    excess; without it no target may exceed the limits. The board's peaks hold in any case.
+    excess; without it no target may exceed the limits.
     """
     for _round in range(2):
         before = len(board.proposals)
@@ -47,14 +47,25 @@ def _relieve_once(board: Board, limits: Vector, beyond_limits: bool) -> None:
         if not waiting:
             return
         donor = max(waiting)[1]
-        touched = _relief(board, donor, limits, 0.0)
+        touched = _relief(board, donor, limits)
         if not touched and beyond_limits:
-            touched = _relief(board, donor, limits, excesses[donor] - _LEAST_GAIN)
-            touched = touched or _exchange(board, donor, limits)
+            touched = _beyond(board, donor, limits)
         if not touched:
             stuck.add(donor)
         for name in touched:
             excesses[name] = _excess(board, name, limits)
+
+
+def _beyond(board: Board, donor: str, limits: Vector) -> tuple[str, ...]:
+    """Lower the donor although nothing brings it below its limit. Other resources of other nodes may become fuller than
+    they were anywhere, but not as full as the donor is."""
+    peaks = board.peaks
+    if peaks is not None:
+        level = max(board.levels.levels(donor))
+        board.peaks = tuple(max(level, peak) for peak in peaks)
+    touched = _lowering(board, donor, limits) or _exchange(board, donor, limits)
+    board.peaks = peaks
+    return touched
 
 
 def _excesses(board: Board, limits: Vector) -> dict[str, float]:
@@ -74,30 +85,58 @@ def _after(board: Board, name: str, limits: Vector, *weights: tuple[int, Vector]
     return max(load / room - limit for load, room, limit in zip(loads, board.levels.capacities(name), limits))
 
 
-def _relief(board: Board, donor: str, limits: Vector, ceiling: float) -> tuple[str, ...]:
-    """Make the best single move off the donor after which donor and target exceed the limits by at most C(ceiling) (the
-    donor alone may exceed a ceiling of 0); return the nodes it touched."""
+def _relief(board: Board, donor: str, limits: Vector) -> tuple[str, ...]:
+    """Make the move off the donor that takes most of its excess away per cost, to a node that stays within the limits;
+    return the nodes it touched."""
     excess = _excess(board, donor, limits)
     options = []
-    seen = set()
-    for candidate in board.movable_on(donor):
-        alike = _alike(board, candidate)
-        if alike in seen or board.affordable(candidate.key):
-            continue
-        seen.add(alike)
+    for candidate in _distinct(board, donor):
         left = _after(board, donor, limits, (-1, _held_weight(board, candidate)))
-        gain = excess - max(left, ceiling, 0.0)
+        gain = excess - max(left, 0.0)
         if gain > _EPSILON:
             options.append((-gain / candidate.cost, candidate.key, candidate))
     for _rank, _key, candidate in sorted(options, key=lambda option: option[:2]):
         for reached, target in board.targets_by_level(candidate.key, candidate.mode, limits):
-            if reached > max(ceiling, 0.0) + _EPSILON:
+            if reached > _EPSILON:
                 break
-            if target != donor and board.possible(candidate.key, target, candidate.mode):
-                reason = board.levels.describe(donor, target, limits)
-                board.take(candidate.key, target, candidate.mode, reason)
+            if _go(board, candidate, donor, target, limits):
                 return donor, target
     return ()
+
+
+def _lowering(board: Board, donor: str, limits: Vector) -> tuple[str, ...]:
+    """Make the move off the donor after which the higher of the two nodes is lowest, if that lowers the donor; return
+    the nodes it touched."""
+    ceiling = _excess(board, donor, limits) - _LEAST_GAIN
+    options = []
+    for candidate in _distinct(board, donor):
+        left = _after(board, donor, limits, (-1, _held_weight(board, candidate)))
+        if left > ceiling:
+            continue
+        for reached, target in board.targets_by_level(candidate.key, candidate.mode, limits):
+            if reached > ceiling:
+                break
+            options.append((max(left, reached), candidate.cost, candidate.key, target, candidate))
+    for _worst, _cost, _key, target, candidate in sorted(options, key=lambda option: option[:4]):
+        if _go(board, candidate, donor, target, limits):
+            return donor, target
+    return ()
+
+
+def _distinct(board: Board, donor: str) -> list[Candidate]:
+    """The VMs of a node that may move and can be afforded, one of each kind."""
+    kinds: dict[tuple[object, ...], Candidate] = {}
+    for candidate in board.movable_on(donor):
+        if not board.affordable(candidate.key):
+            kinds.setdefault(_alike(board, candidate), candidate)
+    return list(kinds.values())
+
+
+def _go(board: Board, candidate: Candidate, donor: str, target: str, limits: Vector) -> bool:
+    if target == donor or not board.possible(candidate.key, target, candidate.mode):
+        return False
+    board.take(candidate.key, target, candidate.mode, board.levels.describe(donor, target, limits))
+    return True
 
 
 def _exchange(board: Board, donor: str, limits: Vector) -> tuple[str, ...]:
