@@ -205,7 +205,7 @@ def _replace(
     if given and given != str(entry.version):
         raise conflict(resource, entry.name, STALE)
     if not trusted:
-        new = _separated(resource, subresource, old, new)
+        new = _separated(resource, subresource, cluster.obj(resource, entry, version), new)
     _keep_system_fields(old, new)
     if not trusted:
         request = _admission(call, resource, version, "UPDATE", new, old)
