@@ -84,8 +84,8 @@ report:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.rebalance.report.write import write_report
+from ansible_collections.ocpv.scale.plugins.module_utils.errors import OcpvError
+from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.report.write import write_report
 
 
 def main() -> None:
@@ -98,7 +98,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.exit_json(**write_report(module))
+    try:
+        module.exit_json(**write_report(module))
+    except OcpvError as error:
+        module.fail_json(msg=str(error), hint=error.hint, details=error.details, error=type(error).__name__)
 
 
 if __name__ == "__main__":

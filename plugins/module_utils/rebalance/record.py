@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Mapping, Optional
 
+from ..errors import InvalidInput
+
 FORMAT = "ocpv.scale/run"
 VERSION = 1
 
@@ -120,3 +122,13 @@ def parse_record(document: Mapping[str, Any]) -> RunRecord:
         Item(**{**item, "attempts": [Attempt(**attempt) for attempt in item["attempts"]]}) for item in document["moves"]
     ]
     return RunRecord(**values)
+
+
+def read_record(document: Any, option: str = "run") -> RunRecord:
+    """Return the RunRecord that a user passed on. Raises InvalidInput for what is no record of a run."""
+    try:
+        return parse_record(document)
+    except (KeyError, TypeError) as error:
+        raise InvalidInput(
+            option, type(document).__name__, "the value 'run' that rebalance_run returned is needed"
+        ) from error

@@ -11,7 +11,8 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from ..record import parse_record
+from ...errors import InvalidInput
+from ..record import read_record
 from .model import build_report
 from .page import render_page
 
@@ -22,21 +23,14 @@ if TYPE_CHECKING:
 def write_report(module: AnsibleModule) -> dict[str, Any]:
     """Write report.html and report.json into the module's C(dest) unless they are there with the same content.
 
-    Returns the module's result. Fails the module for a run that is no run record and for a folder that cannot be used.
+    Returns the module's result. Raises InvalidInput for a run that is no run record and a folder that cannot be used.
     """
     params = module.params
-    try:
-        record = parse_record(params["run"])
-        report = build_report(record, params["plan"], params["title"])
-    except (KeyError, TypeError) as error:
-        module.fail_json(
-            msg=f"run: this is not the record of a run ({type(error).__name__}: {error}). "
-            "Pass the value 'run' that rebalance_run returned, and the value 'plan' that rebalance_plan returned."
-        )
+    report = build_report(read_record(params["run"]), params["plan"], params["title"])
     dest = params["dest"]
     parent = os.path.dirname(os.path.abspath(dest))
     if not os.path.isdir(parent) or (os.path.exists(dest) and not os.path.isdir(dest)):
-        module.fail_json(msg=f"dest: {dest!r} cannot be used: a folder is needed whose parent {parent} exists.")
+        raise InvalidInput("dest", dest, f"a folder is needed whose parent {parent} exists")
     files = {
         "html": (os.path.join(dest, "report.html"), render_page(report)),
         "json": (os.path.join(dest, "report.json"), json.dumps(report, indent=2, sort_keys=True) + "\n"),
