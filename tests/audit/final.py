@@ -25,6 +25,7 @@ class Picture:
     instances: dict[Key, Instance] = field(default_factory=dict)
     migrations: dict[Key, Migration] = field(default_factory=dict)
     configs: dict[str, Obj] = field(default_factory=dict)
+    lease_holders: dict[Key, str] = field(default_factory=dict)
 
 
 def picture(objects: Mapping[str, list[Obj]]) -> Picture:
@@ -38,6 +39,11 @@ def picture(objects: Mapping[str, list[Obj]]) -> Picture:
         instances={one.key: one for one in map(facts.instance, objects.get("virtualmachineinstances", []))},
         migrations={one.key: one for one in map(facts.migration, objects.get("virtualmachineinstancemigrations", []))},
         configs={f"{obj['kind']}/{obj['metadata']['name']}": obj.get("spec", {}) for obj in configs},
+        lease_holders={
+            facts.key_of(obj): holder
+            for obj in objects.get("leases", [])
+            if (holder := (obj.get("spec") or {}).get("holderIdentity"))
+        },
     )
 
 
@@ -58,6 +64,7 @@ def compare(before: Picture, after: Picture, now: float, ignored: Iterable[str] 
             found = "has no instance" if now_is is None else f"is in phase {now_is.phase}"
             findings.append(violation("not_running", subject, f"ran before the run and {found} at its end", now))
     findings += _leftovers(before, after, now)
+    findings += _held_leases(before, after, now)
     for name, node in before.nodes.items():
         if name in after.nodes:
             findings += _node_changes(node, after.nodes[name], now)
@@ -104,6 +111,14 @@ def _leftovers(before: Picture, after: Picture, now: float) -> list[Finding]:
             text = f"its launcher runs on {pods[0].node}, its instance says {instance.node}"
             findings.append(violation("leftover", "/".join(machine), text, now))
     return findings
+
+
+def _held_leases(before: Picture, after: Picture, now: float) -> list[Finding]:
+    return [
+        violation("leftover", "/".join(key), f"the Lease is still held by {holder}", now)
+        for key, holder in after.lease_holders.items()
+        if before.lease_holders.get(key) != holder
+    ]
 
 
 def _node_changes(before: Node, after: Node, now: float) -> list[Finding]:

@@ -17,6 +17,8 @@ KINDS = {
     "virtualmachineinstancemigrations": "/apis/kubevirt.io/v1/virtualmachineinstancemigrations",
     "kubevirts": "/apis/kubevirt.io/v1/kubevirts",
 }
+# what runs hold while they last; looked at before and after only
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/ocpv-scale/leases"
 _HYPERCONVERGED = "hco.kubevirt.io"
 _RETRY_SECONDS = 0.5
 
@@ -53,11 +55,13 @@ class Watcher:
         for kind, path in self._paths.items():
             objects[kind], self._versions[kind] = await self.api.collection(path)
             self._known[kind] = {obj["metadata"]["uid"]: _stub(obj) for obj in objects[kind]}
+        objects["leases"], _ = await self.api.collection(_LEASES)
         return objects
 
     async def lists(self) -> dict[str, list[Obj]]:
         """All objects as they are now."""
-        return {kind: (await self.api.collection(path))[0] for kind, path in self._paths.items()}
+        paths = {**self._paths, "leases": _LEASES}
+        return {kind: (await self.api.collection(path))[0] for kind, path in paths.items()}
 
     async def run(self) -> None:
         """Watch until cancelled."""

@@ -103,6 +103,15 @@ def test_nodes_and_settings_must_be_as_before(cluster: Callable[..., Any]) -> No
     ]
 
 
+def test_a_lease_that_was_not_given_back_is_left_over(cluster: Callable[..., Any]) -> None:
+    world = cluster()
+    lease = {"metadata": {"namespace": "ocpv-scale", "name": "ocpv-scale-rebalance"}, "spec": {"holderIdentity": ""}}
+    world.objects["leases"] = [lease]
+    assert difference(world) == []
+    lease["spec"] = {"holderIdentity": "r1/host/1"}
+    assert difference(world) == [("leftover", "ocpv-scale/ocpv-scale-rebalance")]
+
+
 def test_pictures_do_not_share_what_changes_later(cluster: Callable[..., Any]) -> None:
     world = cluster()
     kept = picture(copy.deepcopy(world.objects))
