@@ -16,8 +16,8 @@ description:
     machine. A run that was killed anywhere goes on where it was; when everything is done, running it again changes
     nothing.
   - A Lease lets only one run work on a cluster at a time.
-  - Live moves are VirtualMachineInstanceMigrations aimed at the planned node. KubeVirt before 1.6 cannot aim them; there
-    the VM's node selector is changed for the time of the migration and put back afterwards.
+  - Live moves are VirtualMachineInstanceMigrations aimed at the planned node. KubeVirt before 1.6 cannot aim them;
+    there the VM's node selector is changed for the time of the migration and put back afterwards.
   - Cold moves stop the VM, place it, start it, verify that it runs, and put its placement back. They come one after
     another, after the live moves of their stage. A VM that is stopped stays stopped and is not moved.
   - While it works, a line about its progress is shown as soon as something changes, if the task runs on the control
@@ -65,8 +65,8 @@ options:
     type: int
   attempts:
     description:
-      - How often a live move is tried when another try may help, such as after a timeout, an unschedulable target pod or
-        a lost target node. Cold moves are tried once.
+      - How often a live move is tried when another try may help, such as after a timeout, an unschedulable target pod
+        or a lost target node. Cold moves are tried once.
     type: int
     default: 2
   retry_delay_seconds:
@@ -101,8 +101,8 @@ options:
     default: 600
   room_timeout_seconds:
     description:
-      - How long to wait for moves that do not fit at the moment (no room, a cordoned node) when nothing else is under way
-        that could change it. They are skipped after that.
+      - How long to wait for moves that do not fit at the moment (no room, a cordoned node) when nothing else is under
+        way that could change it. They are skipped after that.
     type: int
     default: 60
   warn_percent:
@@ -131,8 +131,8 @@ options:
   fail_on:
     description:
       - What makes the module fail at the end.
-      - V(failed_moves) is any move that failed, or a run that was stopped; V(stopped) only the latter; V(never) neither,
-        so that the caller looks at RV(run).
+      - V(failed_moves) is any move that failed, or a run that was stopped; V(stopped) only the latter; V(never)
+        neither, so that the caller looks at RV(run).
     type: str
     choices: [failed_moves, stopped, never]
     default: failed_moves
@@ -144,12 +144,14 @@ options:
     default: ocpv-scale
   keep_runs:
     description:
-      - Of how many earlier runs that were completed the state is kept; older ones are deleted when this run is completed.
+      - Of how many earlier runs that were completed the state is kept; older ones are deleted when this run is
+        completed.
       - By default all are kept.
     type: int
   lease_seconds:
     description:
-      - For how long the Lease is taken. It is renewed three times as often; after a crash another run has to wait so long.
+      - For how long the Lease is taken. It is renewed three times as often; after a crash another run has to wait for
+        so long.
     type: int
     default: 30
   wait_for_lease_seconds:
@@ -228,9 +230,10 @@ RETURN = r"""
 run:
   description:
     - The record of the run, as M(ocpv.scale.rebalance_report) takes it.
-    - C(status) is V(completed), V(paused), V(stopped) or V(running) (check mode). C(moves) holds what became of each move,
-      with C(status) (V(succeeded), V(failed), V(skipped), V(not_attempted), V(in_flight) or V(waiting)), C(code), a word for
-      programs, C(message) and C(hint) for people, the node it C(reached), predicted and actual seconds, and its attempts.
+    - C(status) is V(completed), V(paused), V(stopped) or V(running) (check mode). C(moves) holds what became of each
+      move, with C(status) (V(succeeded), V(failed), V(skipped), V(not_attempted), V(in_flight) or V(waiting)), C(code),
+      a word for programs, C(message) and C(hint) for people, the node it C(reached), predicted and actual seconds, and
+      its attempts.
   returned: always
   type: dict
   sample:

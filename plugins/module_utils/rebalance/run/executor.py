@@ -357,7 +357,7 @@ class Executor:
             self._guarded(save)
             if self._ending == LEAVE:
                 break
-        self._tell(next((stage for stage in reversed(record.stages) if stage.started_at), None))
+        self._tell(next((stage for stage in reversed(record.stages) if stage.started_at), None), last=True)
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
@@ -374,7 +374,7 @@ class Executor:
             self._progress.tell(f"warning: {text}")
             self._dirty = True
 
-    def _tell(self, stage: Optional[StageRecord]) -> None:
+    def _tell(self, stage: Optional[StageRecord], *, last: bool = False) -> None:
         if stage is None:
             return
         effort = Effort(
@@ -382,7 +382,7 @@ class Executor:
             planned_seconds=max((move.predicted.end_seconds for move in self._plan.moves), default=0.0),
             ended_before=self._ended_before,
         )
-        self._progress.show(describe(self.record, stage.name, effort))
+        self._progress.show(describe(self.record, stage.name, effort), last=last)
 
 
 def node_loads(crew: Crew) -> list[Mapping[str, Any]]:

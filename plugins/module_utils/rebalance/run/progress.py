@@ -118,11 +118,11 @@ class ProgressFile:
         """Write a message of its own: a failure, a pause, a warning."""
         self._append({"text": text, "message": True})
 
-    def show(self, state: Mapping[str, Any]) -> None:
-        """Write where the run stands, if that is news."""
+    def show(self, state: Mapping[str, Any], *, last: bool = False) -> None:
+        """Write where the run stands, if that is news; the C(last) line in any case."""
         since = self._clock() - self._written_at
         mark = json.dumps({key: state[key] for key in state if key not in ("left_seconds", "text")}, sort_keys=True)
-        if since < SHORTEST_SECONDS or (mark == self._last and since < LONGEST_SECONDS):
+        if not last and (since < SHORTEST_SECONDS or (mark == self._last and since < LONGEST_SECONDS)):
             return
         self._last = mark
         self._written_at = self._clock()
