@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from typing import Mapping, Optional
 
 from ..cluster.model import MigrationSettings, Snapshot, VirtualMachine
+from ..migration.migratability import Verdict, assess_all
 from .duration import DIRTY_RATES, Conditions, Forecast, predict, settings_for
 from .plan import COLD, LIVE
 from .request import PlanRequest
 from .tiers import CRITICAL, DEV_TEST, tier_of, workload_of
 
-PREFER_NO_EVICTION = "descheduler.alpha.kubernetes.io/prefer-no-eviction"
 # how much a move disturbs, by tier; a cold move stops the VM
 _TIER_WEIGHTS = {DEV_TEST: 1.0, CRITICAL: 2.0}
 _OTHER_TIER_WEIGHT = 1.5
 _COLD_WEIGHT = 5.0
-_COLD_STRATEGIES = ("Always", "RerunOnFailure", "Manual", "Once")
+_PREFER_NO_EVICTION = "prefer_no_eviction"
+_HALTED = "Halted"
 
 
 @dataclass(frozen=True)
@@ -38,49 +39,49 @@ class Candidate:
 
 
 def find_candidates(snapshot: Snapshot, request: PlanRequest, settings: MigrationSettings) -> dict[str, Candidate]:
-    """Return every running VM by its key. VMs that do not run are on no node and are left out."""
-    migrating = {
-        f"{migration.namespace}/{migration.vmi}": migration.name
-        for migration in snapshot.migrations
-        if not migration.final
-    }
+    """Return every VM that is on a node, by its key. Raises InvalidInput for a label that names no tier."""
+    machines = [vm for vm in snapshot.virtual_machines.values() if vm.node]
+    verdicts = assess_all(snapshot, machines)
     wanted = {move.key: move.mode for move in request.moves}
-    return {
-        key: judge(snapshot, request, settings, vm, migrating.get(key, ""), wanted.get(key))
-        for key, vm in snapshot.virtual_machines.items()
-        if vm.node
-    }
+    return {vm.key: _judge(snapshot, request, settings, vm, verdicts[vm.key], wanted.get(vm.key)) for vm in machines}
 
 
-def judge(
+def obstacles(vm: VirtualMachine, verdict: Verdict, mode: str) -> list[str]:
+    """Return why the VM cannot be moved in this mode now, one sentence each."""
+    found = [item.message for item in verdict.findings if mode in item.rules_out or item.momentary]
+    if mode == LIVE and verdict.reported_live is None:
+        found.append("Its instance does not report (yet) whether it can be migrated live.")
+    if mode == COLD and vm.run_strategy == _HALTED:
+        found.append(f"Its run strategy is {_HALTED}: it would not be started again.")
+    return found
+
+
+def _judge(
     snapshot: Snapshot,
     request: PlanRequest,
     settings: MigrationSettings,
     vm: VirtualMachine,
-    migration: str,
+    verdict: Verdict,
     wanted_mode: Optional[str],
 ) -> Candidate:
-    """Return one VM as a candidate. C(migration) is the name of its migration in flight, C(wanted_mode) the mode of an
-    explicit move of it (empty: any), None if there is none."""
+    """C(wanted_mode) is the mode of an explicit move of the VM (empty: any), None if there is none."""
     tier = tier_of(snapshot, vm, request.default_tier)
     conditions = move_conditions(snapshot, request, settings, vm)
     modes = (wanted_mode,) if wanted_mode else request.modes
-    obstacles = _general_obstacles(request, vm, migration, explicit=wanted_mode is not None)
-    ways: list[str] = []
-    if not obstacles:
+    found = _wishes(request, vm, verdict, explicit=wanted_mode is not None)
+    if not found:
         for mode in (LIVE, COLD):
             if mode not in modes:
                 continue
             forecast = predict(vm, mode, conditions)
-            found = live_obstacles(vm) if mode == LIVE else cold_obstacles(vm)
-            found += [forecast.obstacle] if forecast.obstacle else []
-            if not found:
+            against = obstacles(vm, verdict, mode)
+            against += [forecast.obstacle] if forecast.obstacle else []
+            if not against:
                 return Candidate(vm.key, vm.node, mode, tier, forecast, _cost(mode, tier, forecast))
-            ways.extend(found)
-        if COLD not in modes and not cold_obstacles(vm):
-            ways.append("it could move cold (stopped and started again), which is not allowed here")
-    forecast = predict(vm, LIVE, conditions)
-    return Candidate(vm.key, vm.node, "", tier, forecast, 0.0, tuple(obstacles + ways))
+            found += [reason for reason in against if reason not in found]
+        if COLD not in modes and not obstacles(vm, verdict, COLD):
+            found.append("It could move cold (stopped and started elsewhere), which is not allowed here.")
+    return Candidate(vm.key, vm.node, "", tier, predict(vm, LIVE, conditions), 0.0, tuple(found))
 
 
 def move_conditions(
@@ -97,60 +98,17 @@ def move_conditions(
     )
 
 
-def _general_obstacles(request: PlanRequest, vm: VirtualMachine, migration: str, *, explicit: bool) -> list[str]:
+def _wishes(request: PlanRequest, vm: VirtualMachine, verdict: Verdict, *, explicit: bool) -> list[str]:
+    """Who wants the VM to stay; an explicit move overrides all but a pin."""
     found = []
     if vm.key in request.pins:
-        found.append("it is pinned")
-    if request.selected is not None and vm.key not in request.selected and not explicit:
-        found.append("it is not among the selected VMs")
-    if vm.instance and PREFER_NO_EVICTION in vm.instance.annotations and not explicit:
-        found.append(f"its annotation {PREFER_NO_EVICTION} asks to leave it where it is")
-    return found + standing_obstacles(vm, migration)
-
-
-def standing_obstacles(vm: VirtualMachine, migration: str) -> list[str]:
-    """Return why the VM cannot be moved in any way now. C(migration) is the name of its migration in flight."""
-    instance = vm.instance
-    found = []
-    if instance is None or instance.phase != "Running":
-        found.append(f"its instance is {instance.phase if instance else 'not there'}, not Running")
+        found.append("It is pinned (option pins).")
+    if explicit:
         return found
-    if vm.deleting or instance.deleting:
-        found.append("it is being deleted")
-    if migration:
-        found.append(f"migration {migration} of it is in flight")
-    for what, name in (("snapshot", vm.snapshot_in_progress), ("restore", vm.restore_in_progress)):
-        if name:
-            found.append(f"{what} {name} of it is in progress")
-    if instance.paused:
-        found.append("it is paused")
-    if instance.evacuation_node:
-        found.append(f"it is being evacuated from {instance.evacuation_node} already")
+    if request.selected is not None and vm.key not in request.selected:
+        found.append("It is not among the selected VMs.")
+    found += [f"{item.message} {item.hint}" for item in verdict.findings if item.code == _PREFER_NO_EVICTION]
     return found
-
-
-def live_obstacles(vm: VirtualMachine) -> list[str]:
-    """Return why KubeVirt would refuse to migrate the VM live now."""
-    condition = vm.instance.conditions.get("LiveMigratable") if vm.instance else None
-    if condition is None:
-        return ["it has no condition LiveMigratable yet; it may have been started just now"]
-    if condition.status != "True":
-        return [f"it cannot migrate live: {condition.message or condition.reason or 'LiveMigratable is not True'}"]
-    return []
-
-
-def cold_obstacles(vm: VirtualMachine) -> list[str]:
-    """Return why the VM cannot be stopped, placed elsewhere and started again."""
-    if not vm.has_vm:
-        return [f"it cannot move cold: it has no VirtualMachine object ({vm.owner or 'standalone instance'})"]
-    if vm.owner:
-        return [f"it cannot move cold: {vm.owner} manages it and would undo the placement"]
-    if vm.run_strategy not in _COLD_STRATEGIES:
-        return [f"it cannot move cold: its run strategy is {vm.run_strategy}"]
-    recovery = vm.conditions.get("ManualRecoveryRequired")
-    if recovery is not None and recovery.status == "True":
-        return ["it cannot move cold: it needs manual recovery (condition ManualRecoveryRequired)"]
-    return []
 
 
 def _cost(mode: str, tier: str, forecast: Forecast) -> float:

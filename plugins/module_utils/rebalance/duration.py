@@ -137,8 +137,8 @@ def _predict_live(vm: VirtualMachine, conditions: Conditions) -> Forecast:
         else:
             seconds, downtime = timeout or touched / bandwidth, 0.0
             obstacle = (
-                f"its memory changes at {dirty / 1e6:.0f} MB/s and a migration sends {bandwidth / 1e6:.0f} MB/s: "
-                "with r >= 1 a live migration does not converge"
+                f"Its memory changes at {dirty / 1e6:.0f} MB/s and a migration sends {bandwidth / 1e6:.0f} MB/s: "
+                "with r >= 1 a live migration does not converge."
             )
     else:
         seconds, downtime = precopy(
@@ -147,8 +147,8 @@ def _predict_live(vm: VirtualMachine, conditions: Conditions) -> Forecast:
         gives_up = not (settings.allow_post_copy or settings.allow_workload_disruption)
         if timeout and seconds > timeout and gives_up:
             obstacle = (
-                f"a live migration would take {seconds:.0f} s of transfer, but KubeVirt gives up after {timeout:.0f} s "
-                f"(completionTimeoutPerGiB {settings.completion_timeout_per_gib})"
+                f"A live migration would take {seconds:.0f} s of transfer, but KubeVirt gives up after {timeout:.0f} s "
+                f"(completionTimeoutPerGiB {settings.completion_timeout_per_gib})."
             )
     prediction = Prediction(
         duration_seconds=round(setup + seconds + downtime, 1),

@@ -160,7 +160,7 @@ def _above(board: Board, excesses: Mapping[str, float], limits: Sequence[float])
             if candidate is None or vm.node != node:
                 continue
             if candidate.obstacles:
-                blocked.setdefault("; ".join(candidate.obstacles), []).append(vm.key)
+                blocked.setdefault(" ".join(candidate.obstacles), []).append(vm.key)
             elif board.free(candidate) and not board.full:
                 limit = board.affordable(vm.key)
                 blocked.setdefault(limit or "no node has room below the limits for it", []).append(vm.key)

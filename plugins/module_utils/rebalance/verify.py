@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Iterable, Mapping, Optional, Sequence
 
 from ..cluster.model import Node, Snapshot, VirtualMachine
-from .candidates import cold_obstacles, live_obstacles, standing_obstacles
+from ..migration.migratability import assess_all
+from .candidates import obstacles
 from .demand import Demand, arriving_demand, pod_demand, vm_demand
 from .occupancy import Occupancy
 from .plan import COLD, Move, Plan, Wave
@@ -45,7 +46,8 @@ def verify_plan(snapshot: Snapshot, plan: Plan) -> list[Problem]:
                 "", "other_cluster", f"the plan was made for cluster {plan.cluster_uid}, this is {snapshot.cluster_uid}"
             )
         )
-    replay = _Replay(snapshot, rules, frozenset(str(key) for key in plan.request.get("pins") or ()))
+    keys = sorted({move.key for move in plan.moves})
+    replay = _Replay(snapshot, rules, frozenset(str(key) for key in plan.request.get("pins") or ()), keys)
     for stage in plan.stages:
         for wave in stage.waves:
             problems.extend(replay.wave(wave))
@@ -55,7 +57,7 @@ def verify_plan(snapshot: Snapshot, plan: Plan) -> list[Problem]:
 class _Replay:
     """The state while the plan is played through."""
 
-    def __init__(self, snapshot: Snapshot, rules: Rules, pins: frozenset[str]) -> None:
+    def __init__(self, snapshot: Snapshot, rules: Rules, pins: frozenset[str], keys: Iterable[str]) -> None:
         self._snapshot = snapshot
         self._rules = rules
         self._pins = pins
@@ -64,7 +66,7 @@ class _Replay:
         self._done: set[str] = set()
         self._held: dict[str, dict[str, Demand]] = {name: {} for name in snapshot.nodes}
         self._parties: dict[str, Party] = {}
-        self._migrating = {f"{item.namespace}/{item.vmi}": item.name for item in snapshot.migrations if not item.final}
+        self._verdicts = assess_all(snapshot, [self._machines[key] for key in keys if key in self._machines])
         owners = {vm.instance.uid: key for key, vm in self._machines.items() if vm.instance}
         for key, vm in self._machines.items():
             if vm.node:
@@ -143,9 +145,8 @@ class _Replay:
         if vm.node != move.source:
             where = f"runs on {vm.node}" if vm.node else "does not run"
             return [Refusal("elsewhere", f"{move.key} {where}, not on {move.source}")]
-        obstacles = standing_obstacles(vm, self._migrating.get(move.key, ""))
-        obstacles += cold_obstacles(vm) if move.mode == COLD else live_obstacles(vm)
-        found = [Refusal("not_movable", f"{move.key}: {obstacle}") for obstacle in obstacles]
+        against = obstacles(self._snapshot.virtual_machines[move.key], self._verdicts[move.key], move.mode)
+        found = [Refusal("not_movable", f"{move.key}: {reason}") for reason in against]
         if move.key in self._pins:
             found.append(Refusal("pinned", f"{move.key} is among the plan's pins"))
         return found
