@@ -144,7 +144,7 @@ def disk_obstacle(instance: Obj) -> Obstacle | None:
                 message = f"cannot migrate VMI: Unable to determine if PVC {claim} is shared, {_SHARED_NEEDED}"
             elif "ReadWriteMany" not in (info.get("accessModes") or []):
                 message = f"cannot migrate VMI: PVC {claim} is not shared, {_SHARED_NEEDED}"
-        elif volume.get("hostDisk") and not volume["hostDisk"].get("shared"):
+        elif "hostDisk" in volume and not (volume["hostDisk"] or {}).get("shared"):
             message = "cannot migrate VMI with non-shared HostDisk"
         if message:
             return Obstacle("DisksNotLiveMigratable", message)
