@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence
 
-from ..cluster.model import Snapshot
+from ..cluster.model import MigrationSettings, Snapshot
 from ..errors import InvalidInput
 from .duration import DEFAULT_LINK_BYTES_PER_SECOND
 from .plan import LIVE, MODES
@@ -27,6 +27,9 @@ CLUSTER_LIMIT = "parallel_migrations_per_cluster"
 OUTBOUND_LIMIT = "parallel_outbound_migrations_per_node"
 INBOUND_LIMIT = "parallel_inbound_migrations_per_node"
 COLD_LIMIT = "parallel_cold_moves"
+# arrivals at one node and cold moves have no limit in KubeVirt
+DEFAULT_INBOUND = 2
+DEFAULT_COLD = 1
 LIMIT_RANGES = {
     CLUSTER_LIMIT: (1, 1000),
     OUTBOUND_LIMIT: (1, 100),
@@ -95,6 +98,13 @@ class PlanRequest:
             closed_nodes=self.nodes if self.goal == DRAIN else (),
         )
 
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The resources whose levels count: those with a threshold for evacuate, else those asked for."""
+        if self.goal == EVACUATE:
+            return tuple(resource for resource in RESOURCES if resource in self.thresholds_percent)
+        return self.resources
+
     def to_dict(self) -> dict[str, Any]:
         """Return what of the request stands in the plan."""
         return {
@@ -116,6 +126,23 @@ class PlanRequest:
             "link_bytes_per_second": int(self.link_bytes_per_second),
             "rules": self.rules.to_dict(),
         }
+
+
+def limits_in_force(settings: MigrationSettings, request: PlanRequest) -> dict[str, Any]:
+    """Return the limits that the plan is made for: the cluster's, and what the request overrides, which may only be
+    less than what the cluster allows."""
+    own = request.limits
+    cluster = min(own.get(CLUSTER_LIMIT, 10**6), settings.parallel_migrations_per_cluster)
+    return {
+        CLUSTER_LIMIT: cluster,
+        OUTBOUND_LIMIT: min(own.get(OUTBOUND_LIMIT, 10**6), settings.parallel_outbound_migrations_per_node),
+        INBOUND_LIMIT: own.get(INBOUND_LIMIT, DEFAULT_INBOUND),
+        COLD_LIMIT: own.get(COLD_LIMIT, DEFAULT_COLD),
+        "completion_timeout_per_gib": settings.completion_timeout_per_gib,
+        "progress_timeout_seconds": settings.progress_timeout_seconds,
+        "bandwidth_bytes_per_second": settings.bandwidth_bytes_per_second,
+        "source": settings.source,
+    }
 
 
 def check_request(request: PlanRequest, snapshot: Snapshot) -> None:
