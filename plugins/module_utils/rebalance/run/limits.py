@@ -18,8 +18,7 @@ from typing import Any, Iterable, Mapping, Optional
 
 from ...cluster.model import MigrationSettings
 from ...errors import InvalidInput
-from ..planner import DEFAULT_INBOUND
-from ..request import CLUSTER_LIMIT, INBOUND_LIMIT, OUTBOUND_LIMIT
+from ..request import CLUSTER_LIMIT, DEFAULT_INBOUND, INBOUND_LIMIT, OUTBOUND_LIMIT
 
 # phases of a migration that holds a slot whatever its pods look like
 HOLDING_PHASES = ("Scheduling", "Scheduled", "PreparingTarget", "TargetReady", "Running")

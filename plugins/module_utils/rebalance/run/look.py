@@ -14,11 +14,14 @@ from typing import Optional, Union
 
 from ... import names
 from ...cluster.model import Migration, VirtualMachine
-from ..candidates import cold_obstacles, live_obstacles
+from ...migration.machine import owner_findings
+from ...migration.migratability import LIVE_MIGRATABLE
 from ..plan import COLD, Move
 from ..rules import Refusal
 from .outcome import Outcome, skipped
 
+# run strategies of VMs that can be stopped and started again by themselves
+_RESTARTABLE = ("Always", "RerunOnFailure", "Manual", "Once")
 # refusals of a target that waiting does not change; the others may pass (room, cordon, readiness, neighbours)
 _LASTING = frozenset(
     (
@@ -74,21 +77,26 @@ def hindrance(move: Move, vm: Optional[VirtualMachine], migration: Optional[Migr
 
 
 def _live_hindrance(move: Move, vm: VirtualMachine) -> Optional[Hindrance]:
-    obstacles = live_obstacles(vm)
-    if not obstacles:
+    condition = vm.instance.conditions.get(LIVE_MIGRATABLE) if vm.instance else None
+    if condition is None:
+        return Hold("not_migratable", f"{move.key} does not report yet whether it can be migrated")
+    if condition.status == "True":
         return None
-    text = f"{move.key}: {'; '.join(obstacles)}"
-    if vm.instance is None or "LiveMigratable" not in vm.instance.conditions:
-        return Hold("not_migratable", text)
+    text = f"{move.key} cannot be migrated live: {condition.reason}: {condition.message}"
     hint = "vm_rwx_check tells every reason; plan it as a cold move if it may be stopped."
     return skipped("not_migratable", text, hint=hint, reached=vm.node)
 
 
 def _cold_hindrance(move: Move, vm: VirtualMachine) -> Optional[Hindrance]:
-    obstacles = cold_obstacles(vm)
-    if not obstacles:
+    against = [f"{item.message} {item.hint}" for item in owner_findings(vm) if COLD in item.rules_out]
+    if vm.has_vm and vm.run_strategy not in _RESTARTABLE:
+        against.append(f"With the run strategy {vm.run_strategy} it would not be started again.")
+    recovery = vm.conditions.get("ManualRecoveryRequired")
+    if recovery is not None and recovery.status == "True":
+        against.append(f"It needs manual recovery: {recovery.message}.")
+    if not against:
         return None
-    return skipped("not_restartable", f"{move.key}: {'; '.join(obstacles)}", reached=vm.node)
+    return skipped("not_restartable", f"{move.key} cannot be moved cold: {' '.join(against)}", reached=vm.node)
 
 
 def target_hindrance(move: Move, refusals: tuple[Refusal, ...]) -> Optional[Hindrance]:
