@@ -215,8 +215,8 @@ class TestMigratability:
             ),
             (
                 instance({"dataVolume": {"name": "c"}}),
-                "cannot migrate VMI: Unable to determine if PVC c is shared, live migration requires that all PVCs must "
-                "be shared (using ReadWriteMany access mode)",
+                "cannot migrate VMI: Unable to determine if PVC c is shared, live migration requires that all PVCs "
+                "must be shared (using ReadWriteMany access mode)",
             ),
             (instance({"hostDisk": {}}), "cannot migrate VMI with non-shared HostDisk"),
             (instance({"hostDisk": {"shared": True}}), ""),

@@ -69,8 +69,8 @@ def test_requests_of_every_pod_count() -> None:
     books = ledger([node("a", cpu="2")], pod("x", cpu="1500m", on="a"))
     text = refusal(pod(cpu="600m"), books)
     assert text == (
-        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found "
-        "for incoming pod."
+        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims "
+        "found for incoming pod."
     )
     books.remove("uid-x")
     assert choose(pod(cpu="600m"), books).name == "a"

@@ -1,0 +1,449 @@
+"""Migrations from outside: real HTTP against a simulated cluster in processes of its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from simcluster.testing import Client, SimCluster
+
+Obj = dict[str, Any]
+KUBEVIRT = "/apis/kubevirt.io/v1"
+PHASES = ["Pending", "Scheduling", "Scheduled", "PreparingTarget", "TargetReady", "Running", "Succeeded"]
+FINAL = ("Succeeded", "Failed")
+_names = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[SimCluster]:
+    with SimCluster("small", time_scale=40, tls=False) as running:
+        yield running
+
+
+@pytest.fixture
+def api(cluster: SimCluster) -> Client:
+    return cluster.client()
+
+
+def eventually[T](read: Callable[[], T], good: Callable[[T], bool], seconds: float = 15.0) -> T:
+    """The first value that is good; fails with the last one."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = read()
+        if good(value):
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s; last: {json.dumps(value, default=str)[:3000]}")
+        time.sleep(0.02)
+
+
+def vmi_path(namespace: str, name: str) -> str:
+    return f"{KUBEVIRT}/namespaces/{namespace}/virtualmachineinstances/{name}"
+
+
+def vm_path(namespace: str, name: str) -> str:
+    return f"{KUBEVIRT}/namespaces/{namespace}/virtualmachines/{name}"
+
+
+def migrations_path(namespace: str, name: str = "") -> str:
+    path = f"{KUBEVIRT}/namespaces/{namespace}/virtualmachineinstancemigrations"
+    return f"{path}/{name}" if name else path
+
+
+def migrate(api: Client, namespace: str, vmi: str, annotations: Obj | None = None, **spec: Any) -> str:
+    """Creates a migration; returns its name."""
+    name = f"m{next(_names)}"
+    body = {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachineInstanceMigration",
+        "metadata": {"name": name, "annotations": annotations or {}},
+        "spec": {"vmiName": vmi, **spec},
+    }
+    answer = api.post(migrations_path(namespace), body)
+    assert answer.status == 201, answer.body
+    return name
+
+
+def finished(api: Client, namespace: str, name: str, seconds: float = 20.0) -> Obj:
+    """The migration once its finalizer is gone."""
+    return eventually(
+        lambda: api.get(migrations_path(namespace, name)).json(),
+        lambda obj: obj.get("status", {}).get("phase") in FINAL and not obj["metadata"].get("finalizers"),
+        seconds,
+    )
+
+
+def events(api: Client, namespace: str, name: str) -> list[str]:
+    return [
+        f"{each['type']} {each['reason']}: {each['message']}"
+        for each in api.get(f"/api/v1/namespaces/{namespace}/events").json()["items"]
+        if each["involvedObject"]["name"] == name
+    ]
+
+
+def faults(cluster: SimCluster, *rules: Obj, nodes: Obj | None = None) -> None:
+    """Sets the faults of migrations and nodes."""
+    api = cluster.client()
+    data = {"migrations": json.dumps(rules), "nodes": json.dumps(nodes or {}), "written": str(next(_names))}
+    path = "/api/v1/namespaces/simcluster/configmaps"
+    if api.patch(f"{path}/faults", {"data": data}).status == 404:
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "faults"}, "data": data}
+        assert api.post(path, body).status == 201
+    time.sleep(0.1)
+
+
+def other_node(api: Client, node: str) -> str:
+    """The emptiest node of the scenario that is not this one."""
+    return "worker-12" if node != "worker-12" else "worker-11"
+
+
+class TestSuccess:
+    def test_every_phase_in_order_and_the_state_at_the_end(self, api: Client) -> None:
+        vmi = api.get(vmi_path("shop", "app-01")).json()
+        source = vmi["status"]["nodeName"]
+        target = other_node(api, source)
+        name = migrate(api, "shop", "app-01", addedNodeSelector={"kubernetes.io/hostname": target})
+        seen: list[str] = []
+        first_final: Obj = {}
+        for event in api.watch(migrations_path("shop"), fieldSelector=f"metadata.name={name}", timeoutSeconds="20"):
+            obj = event["object"]
+            status = obj.get("status") or {}
+            phase = status.get("phase")
+            if phase and (not seen or seen[-1] != phase):
+                seen.append(phase)
+            if phase == "Succeeded":
+                first_final = first_final or obj
+                if not obj["metadata"].get("finalizers"):
+                    break
+        assert seen == PHASES
+        # the state comes after the phase, the finalizer goes last
+        assert list(first_final["status"]["migrationState"]) == ["sourcePod"]
+        assert first_final["metadata"]["finalizers"]
+        stamps = [each["phase"] for each in obj["status"]["phaseTransitionTimestamps"]]
+        assert stamps == PHASES
+        state = obj["status"]["migrationState"]
+        assert (state["sourceNode"], state["targetNode"]) == (source, target)
+        assert state["completed"] is True and not state.get("failed")
+        assert state["startTimestamp"] <= state["endTimestamp"]
+        assert state["migrationConfiguration"]["parallelMigrationsPerCluster"] == 5
+
+        moved = eventually(
+            lambda: api.get(vmi_path("shop", "app-01")).json(),
+            lambda obj: "kubevirt.io/migrationTargetNodeName" not in obj["metadata"]["labels"],
+        )
+        assert moved["status"]["nodeName"] == moved["metadata"]["labels"]["kubevirt.io/nodeName"] == target
+        assert moved["status"]["phase"] == "Running"
+        assert moved["status"]["migrationState"]["migrationUid"] == obj["metadata"]["uid"]
+        assert sorted(moved["status"]["activePods"].values()) == sorted([source, target])
+        machine = api.get(vm_path("shop", "app-01")).json()
+        assert machine["status"]["printableStatus"] == "Running"
+
+        pods = eventually(
+            lambda: {
+                pod["spec"]["nodeName"]: pod
+                for pod in api.items("/api/v1/namespaces/shop/pods", labelSelector="vm.kubevirt.io/name=app-01")
+            },
+            lambda found: found[source]["status"]["phase"] == "Succeeded",
+        )
+        assert pods[target]["status"]["phase"] == "Running"
+        assert pods[target]["metadata"]["labels"]["kubevirt.io/nodeName"] == target
+        assert "kubevirt.io/migration-target-ready-timestamp" in pods[target]["metadata"]["annotations"]
+        said = events(api, "shop", name)
+        assert any(each.startswith("Normal SuccessfulCreate: Created migration target pod") for each in said)
+        assert "Normal SuccessfulMigration: Source node reported migration succeeded" in said
+
+    def test_printable_status_is_migrating_while_memory_is_copied(self, api: Client) -> None:
+        seen = []
+        migrate(api, "databases", "database-01")
+        for event in api.watch(
+            f"{KUBEVIRT}/namespaces/databases/virtualmachines",
+            fieldSelector="metadata.name=database-01",
+            timeoutSeconds="20",
+        ):
+            printable = event["object"]["status"]["printableStatus"]
+            seen.append(printable)
+            if "Migrating" in seen and printable == "Running":
+                break
+        assert [each for each, _ in itertools.groupby(seen)] == ["Running", "Migrating", "Running"]
+
+    def test_cluster_limit_holds(self, api: Client) -> None:
+        """Six nodes, one each: no more than five run at any time, all end well."""
+        chosen = {}
+        for vmi in api.items(f"{KUBEVIRT}/namespaces/shop/virtualmachineinstances"):
+            if vmi["metadata"]["name"].startswith("web-"):
+                chosen.setdefault(vmi["status"]["nodeName"], vmi["metadata"]["name"])
+        version = api.get(migrations_path("shop")).json()["metadata"]["resourceVersion"]
+        names = {migrate(api, "shop", vmi): vmi for vmi in list(chosen.values())[:8]}
+        assert len(names) > 5
+        active: set[str] = set()
+        done: set[str] = set()
+        most = 0
+        for event in api.watch(migrations_path("shop"), resourceVersion=version, timeoutSeconds="30"):
+            name = event["object"]["metadata"]["name"]
+            phase = (event["object"].get("status") or {}).get("phase")
+            if name not in names:
+                continue
+            if phase in FINAL:
+                assert phase == "Succeeded"
+                active.discard(name)
+                done.add(name)
+            elif phase not in (None, "Pending"):
+                active.add(name)
+            most = max(most, len(active))
+            if len(done) == len(names):
+                break
+        assert most == 5
+        assert len(done) == len(names)
+
+    def test_node_limit_holds(self, api: Client) -> None:
+        """Three from one node: one after the other, the others pending without a word."""
+        vmis = api.items(f"{KUBEVIRT}/virtualmachineinstances")
+        by_node: dict[str, list[Obj]] = {}
+        for vmi in vmis:
+            migratable = any(
+                e["type"] == "LiveMigratable" and e["status"] == "True" for e in vmi["status"]["conditions"]
+            )
+            if migratable and vmi["metadata"]["namespace"] == "shop":
+                by_node.setdefault(vmi["status"]["nodeName"], []).append(vmi)
+        three = max(by_node.values(), key=len)[:3]
+        names = [migrate(api, "shop", vmi["metadata"]["name"]) for vmi in three]
+        most = 0
+        deadline = time.monotonic() + 20
+        while True:
+            found = [each for each in api.items(migrations_path("shop")) if each["metadata"]["name"] in names]
+            phases = [(each.get("status") or {}).get("phase") for each in found]
+            most = max(most, sum(phase in PHASES[1:-1] for phase in phases))
+            assert all(not each["status"].get("conditions") for each in found if each.get("status"))
+            if all(phase == "Succeeded" for phase in phases):
+                break
+            assert time.monotonic() < deadline, phases
+        assert most == 1
+
+    def test_only_five_finished_ones_are_kept(self, api: Client) -> None:
+        names = []
+        for _ in range(7):
+            name = migrate(api, "lab", "rerun-01")
+            names.append(name)
+            assert finished(api, "lab", name)["status"]["phase"] == "Succeeded"
+        left = eventually(
+            lambda: [
+                each["metadata"]["name"]
+                for each in api.items(migrations_path("lab"), labelSelector="kubevirt.io/vmi-name=rerun-01")
+            ],
+            lambda found: len(found) == 5,
+        )
+        assert set(left) == set(names[2:])
+
+
+class TestCancel:
+    def test_while_pending(self, api: Client, cluster: SimCluster) -> None:
+        path = "/apis/hco.kubevirt.io/v1/namespaces/openshift-cnv/hyperconvergeds/kubevirt-hyperconverged"
+        config = {"virtualization": {"liveMigrationConfig": {"parallelMigrationsPerCluster": 0}}}
+        assert api.patch(path, {"spec": config}).status == 200
+        kubevirt = "/apis/kubevirt.io/v1/namespaces/openshift-cnv/kubevirts/kubevirt-kubevirt-hyperconverged"
+        migrations = lambda: api.get(kubevirt).json()["spec"]["configuration"]["migrations"]  # noqa: E731
+        eventually(migrations, lambda found: found["parallelMigrationsPerCluster"] == 0)
+        try:
+            name = migrate(api, "shop", "cache-01")
+            eventually(
+                lambda: api.get(migrations_path("shop", name)).json(),
+                lambda obj: (obj.get("status") or {}).get("phase") == "Pending",
+            )
+            assert api.delete(migrations_path("shop", name)).json()["metadata"]["deletionTimestamp"]
+            eventually(lambda: api.get(migrations_path("shop", name)).status, lambda code: code == 404)
+        finally:
+            config["virtualization"]["liveMigrationConfig"]["parallelMigrationsPerCluster"] = 5
+            api.patch(path, {"spec": config})
+            eventually(migrations, lambda found: found["parallelMigrationsPerCluster"] == 5)
+
+    def test_while_scheduling(self, api: Client) -> None:
+        name = migrate(api, "shop", "cache-01", addedNodeSelector={"kubernetes.io/hostname": "nowhere"})
+        eventually(
+            lambda: api.get(migrations_path("shop", name)).json(),
+            lambda obj: (obj.get("status") or {}).get("phase") == "Scheduling",
+        )
+        api.delete(migrations_path("shop", name))
+        eventually(lambda: api.get(migrations_path("shop", name)).status, lambda code: code == 404)
+        said = eventually(lambda: events(api, "shop", name), lambda found: len(found) >= 3)
+        assert "Warning FailedMigration: Migration failed due to being canceled" in said
+        assert any("Normal SuccessfulDelete: migration canceled and pod" in each for each in said)
+        pods = api.items("/api/v1/namespaces/shop/pods", labelSelector="vm.kubevirt.io/name=cache-01")
+        assert [pod["status"]["phase"] for pod in pods if not pod["metadata"].get("deletionTimestamp")] == ["Running"]
+
+    def test_while_running(self, api: Client, cluster: SimCluster) -> None:
+        faults(cluster, {"vm": "shop/cache-02", "effect": "hang"})
+        node = api.get(vmi_path("shop", "cache-02")).json()["status"]["nodeName"]
+        name = migrate(api, "shop", "cache-02")
+        eventually(
+            lambda: api.get(migrations_path("shop", name)).json(),
+            lambda obj: (obj.get("status") or {}).get("phase") == "Running",
+        )
+        api.delete(migrations_path("shop", name))
+        eventually(lambda: api.get(migrations_path("shop", name)).status, lambda code: code == 404)
+        vmi = api.get(vmi_path("shop", "cache-02")).json()
+        state = vmi["status"]["migrationState"]
+        assert (state["abortRequested"], state["abortStatus"]) == (True, "Succeeded")
+        assert (state["failed"], state["completed"]) == (True, True)
+        assert state["failureReason"] == "Live migration has been aborted"
+        assert (vmi["status"]["nodeName"], vmi["status"]["phase"]) == (node, "Running")
+        faults(cluster)
+
+
+class TestFailure:
+    def test_reported_by_the_source(self, api: Client, cluster: SimCluster) -> None:
+        faults(cluster, {"vm": "shop/cache-03", "effect": "fail", "reason": "no route to host", "times": 1})
+        obj = finished(api, "shop", name := migrate(api, "shop", "cache-03"))
+        assert obj["status"]["phase"] == "Failed"
+        assert obj["status"]["migrationState"]["failureReason"] == "no route to host"
+        assert not obj["status"].get("conditions")
+        said = eventually(lambda: events(api, "shop", name), lambda found: any("FailedMigration" in e for e in found))
+        assert "Warning FailedMigration: source node reported migration failed" in said
+        vmi = api.get(vmi_path("shop", "cache-03")).json()
+        assert vmi["status"]["nodeName"] == obj["status"]["migrationState"]["sourceNode"]
+        # once only: the next one works
+        assert finished(api, "shop", migrate(api, "shop", "cache-03"))["status"]["phase"] == "Succeeded"
+        faults(cluster)
+
+    def test_no_node_for_the_target_in_time(self, api: Client) -> None:
+        name = migrate(
+            api,
+            "shop",
+            "cache-04",
+            {"kubevirt.io/migrationUnschedulablePodTimeoutSeconds": "20"},
+            addedNodeSelector={"kubernetes.io/hostname": "nowhere"},
+        )
+        obj = finished(api, "shop", name)
+        assert obj["status"]["phase"] == "Failed"
+        assert list(obj["status"]["migrationState"]) == ["sourcePod"]
+        said = eventually(lambda: events(api, "shop", name), lambda found: len(found) >= 4)
+        assert "Warning FailedMigration: Migration target pod was removed during active migration." in said
+        assert any("migrationTargetPodUnschedulable: Migration target pod for VMI [shop/cache-04]" in e for e in said)
+        assert any("timeout period exceeded" in each for each in said)
+
+    def test_stuck_copy_is_given_up_after_the_progress_timeout(self, api: Client, cluster: SimCluster) -> None:
+        faults(cluster, {"vm": "shop/cache-05", "effect": "hang"})
+        obj = finished(api, "shop", migrate(api, "shop", "cache-05"))
+        state = obj["status"]["migrationState"]
+        assert (obj["status"]["phase"], state["failureReason"]) == ("Failed", "Live migration has been aborted")
+        faults(cluster)
+
+    def test_target_pod_that_goes_away(self, api: Client, cluster: SimCluster) -> None:
+        faults(cluster, {"vm": "shop/cache-06", "effect": "hang"})
+        name = migrate(api, "shop", "cache-06")
+        vmi = eventually(
+            lambda: api.get(vmi_path("shop", "cache-06")).json(),
+            lambda obj: (obj["status"].get("migrationState") or {}).get("startTimestamp"),
+        )
+        target = vmi["status"]["migrationState"]["targetPod"]
+        api.delete(f"/api/v1/namespaces/shop/pods/{target}")
+        obj = finished(api, "shop", name)
+        assert obj["status"]["phase"] == "Failed"
+        assert obj["status"]["migrationState"]["failureReason"] == "Target pod is down"
+        assert api.get(vmi_path("shop", "cache-06")).json()["status"]["phase"] == "Running"
+        faults(cluster)
+
+    def test_instance_that_is_stopped_meanwhile(self, api: Client, cluster: SimCluster) -> None:
+        faults(cluster, {"vm": "shop/app-20", "effect": "hang"})
+        name = migrate(api, "shop", "app-20")
+        eventually(
+            lambda: api.get(migrations_path("shop", name)).json(),
+            lambda obj: (obj.get("status") or {}).get("phase") == "Running",
+        )
+        stop = "/apis/subresources.kubevirt.io/v1/namespaces/shop/virtualmachines/app-20/stop"
+        assert api.put(stop, {}).status == 202
+        eventually(lambda: api.get(migrations_path("shop", name)).status, lambda code: code == 404)
+        eventually(lambda: api.get(vmi_path("shop", "app-20")).status, lambda code: code == 404)
+        said = events(api, "shop", name)
+        assert "Warning FailedMigration: Migration failed vmi shutdown during migration." in said
+        faults(cluster)
+
+
+class TestEviction:
+    def test_of_a_launcher_moves_its_instance(self, api: Client) -> None:
+        vmi = api.get(vmi_path("shop", "app-05")).json()
+        node = vmi["status"]["nodeName"]
+        pods = api.items("/api/v1/namespaces/shop/pods", labelSelector="vm.kubevirt.io/name=app-05")
+        (pod,) = [each for each in pods if each["status"]["phase"] == "Running"]
+        name = pod["metadata"]["name"]
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "shop"}}
+        answer = api.post(f"/api/v1/namespaces/shop/pods/{name}/eviction", body)
+        assert answer.status == 429
+        assert 'Eviction triggered evacuation of VMI "shop/app-05"' in answer.json()["message"]
+        (migration,) = eventually(
+            lambda: api.items(migrations_path("shop"), labelSelector="kubevirt.io/vmi-name=app-05"),
+            lambda found: len(found) == 1,
+        )
+        assert migration["metadata"]["name"].startswith("kubevirt-evacuation-")
+        assert migration["metadata"]["annotations"]["kubevirt.io/evacuationMigration"] == node
+        assert migration["spec"]["priority"] == "system-critical"
+        moved = eventually(
+            lambda: api.get(vmi_path("shop", "app-05")).json(),
+            lambda obj: obj["status"]["nodeName"] != node,
+        )
+        assert "evacuationNodeName" not in moved["status"]
+
+    def test_drain_taint_empties_a_node(self, api: Client) -> None:
+        node = "/api/v1/nodes/worker-11"
+        taint = {"key": "kubevirt.io/drain", "effect": "NoSchedule"}
+        assert api.patch(node, {"spec": {"taints": [taint], "unschedulable": True}}).status == 200
+        try:
+            eventually(
+                lambda: [
+                    each["metadata"]["name"]
+                    for each in api.items(f"{KUBEVIRT}/virtualmachineinstances")
+                    if each["status"]["nodeName"] == "worker-11"
+                    and each["spec"].get("evictionStrategy") in ("LiveMigrate", "LiveMigrateIfPossible")
+                    and any(
+                        e["type"] == "LiveMigratable" and e["status"] == "True" for e in each["status"]["conditions"]
+                    )
+                ],
+                lambda left: not left,
+                40.0,
+            )
+            taints = [each["key"] for each in api.get(node).json()["spec"]["taints"]]
+            assert sorted(taints) == ["kubevirt.io/drain", "node.kubernetes.io/unschedulable"]
+        finally:
+            api.patch(node, {"spec": {"taints": None, "unschedulable": None}})
+
+
+class TestNodes:
+    def test_target_that_dies_fails_the_migration_and_the_machine_stays(self, cluster: SimCluster, api: Client) -> None:
+        faults(cluster, {"vm": "shop/portal-01", "effect": "kill-target"})
+        obj = finished(api, "shop", migrate(api, "shop", "portal-01"), 40.0)
+        state = obj["status"]["migrationState"]
+        assert obj["status"]["phase"] == "Failed"
+        assert "connection timed out" in state["failureReason"]
+        assert api.get(vmi_path("shop", "portal-01")).json()["status"]["nodeName"] == state["sourceNode"]
+        node = f"/api/v1/nodes/{state['targetNode']}"
+        ready = lambda: next(  # noqa: E731
+            each["status"] for each in api.get(node).json()["status"]["conditions"] if each["type"] == "Ready"
+        )
+        eventually(ready, lambda status: status == "Unknown")
+        eventually(
+            lambda: api.get(node).json()["metadata"]["labels"]["kubevirt.io/schedulable"],
+            lambda label: label == "false",
+        )
+        faults(cluster)
+        eventually(ready, lambda status: status == "True")
+        eventually(
+            lambda: api.get(node).json()["metadata"]["labels"]["kubevirt.io/schedulable"],
+            lambda label: label == "true",
+        )
+        assert not (api.get(node).json()["spec"].get("taints") or [])
+
+
+def test_idle_cluster_writes_nothing_but_heartbeats(cluster: SimCluster) -> None:
+    time.sleep(1.0)
+    cluster.stats(reset=True)
+    time.sleep(2.0)
+    writes = {
+        f"{user}: {what}": count
+        for user, counted in cluster.stats()["users"].items()
+        for what, count in counted["requests"].items()
+        if not what.startswith(("list ", "watch ", "get ", "GET ", "DELETE /simcluster"))
+    }
+    assert {what.partition(": ")[2] for what in writes} <= {"patch nodes", "patch nodes/status"}, writes
