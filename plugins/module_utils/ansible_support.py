@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 import os
+import time
 from copy import deepcopy
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 
 from .cluster import api_errors
-from .cluster.gateway import Gateway
+from .cluster.gateway import FIRST_CONTACT_SECONDS, Gateway
 from .cluster.transport import Transport, reason_of
-from .errors import ApiError, InvalidInput, OcpvError
+from .errors import ApiError, InvalidInput, OcpvError, Unreachable
 
 GatewayFactory = Callable[[], Gateway]
 Operation = Callable[[Any, GatewayFactory], Mapping[str, Any]]
@@ -24,6 +25,7 @@ Operation = Callable[[Any, GatewayFactory], Mapping[str, Any]]
 MINIMUM_KUBERNETES = "28.1.0"
 # these two releases send no bearer token at all
 BROKEN_KUBERNETES = ("36.0.0", "36.0.1")
+_PAUSE_SECONDS = 1.0
 _PASSWORD_ADVICE = (
     "the Kubernetes API takes no user name and password. Get a token with community.okd.openshift_auth (or "
     "`oc whoami -t`) and pass it as api_key"
@@ -89,10 +91,18 @@ def store_file(module: Any, option: str, path: str, content: bytes) -> bool:
     return True
 
 
-def connect(module: Any = None, *, retry_seconds: float = 60.0, **auth: Any) -> Gateway:
+def connect(
+    module: Any = None,
+    *,
+    retry_seconds: float = 60.0,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+    **auth: Any,
+) -> Gateway:
     """Return a Gateway by the connection options of a module, of C(auth) (same names), or of the environment.
 
-    Raises InvalidInput for options that cannot work and ApiError when the API server does not answer or refuses.
+    A server that does not answer is asked again for up to 10 s. Raises InvalidInput for options that cannot work and
+    ApiError when the API server does not answer or refuses.
     """
     options = module.params if module is not None else auth
     _check_kubernetes()
@@ -101,14 +111,27 @@ def connect(module: Any = None, *, retry_seconds: float = 60.0, **auth: Any) -> 
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
     from kubernetes.client import Configuration
 
-    # what an earlier connection of this process loaded from its kubeconfig would win over the options of this one
-    Configuration.set_default(None)
-    try:
-        client = get_api_client(module, **auth)
-    except Exception as error:
-        raise _connection_error(error) from error
+    deadline = clock() + min(retry_seconds, FIRST_CONTACT_SECONDS)
+    while True:
+        # what an earlier connection of this process loaded from its kubeconfig would win over the options of this one
+        Configuration.set_default(None)
+        try:
+            client = get_api_client(module, **auth)
+            break
+        except Exception as error:
+            failure = _connection_error(error)
+            if not _may_pass(failure) or clock() + _PAUSE_SECONDS > deadline:
+                raise failure from error
+        sleep(_PAUSE_SECONDS)
     _keep_explicit(client.configuration, options)
-    return Gateway(Transport(client.client.client), retry_seconds=retry_seconds)
+    return Gateway(Transport(client.client.client), retry_seconds=retry_seconds, clock=clock, sleep=sleep)
+
+
+def _may_pass(failure: OcpvError) -> bool:
+    """Tell whether a server that starts or is overloaded may be the cause."""
+    if isinstance(failure, Unreachable):
+        return failure.hint == api_errors.REACH_HINT
+    return isinstance(failure, ApiError) and failure.status in api_errors.PASSING
 
 
 def _given(options: Mapping[str, Any], name: str) -> Any:
@@ -157,11 +180,14 @@ def _connection_error(error: Exception) -> OcpvError:
         body = getattr(error, "body", None) or b""
         content = body if isinstance(body, bytes) else body.encode()
         return api_errors.from_answer(what, request, status, getattr(error, "headers", None) or {}, content)
-    if type(error).__module__.startswith("urllib3"):
-        return api_errors.unreachable(what, request, reason_of(error))
+    cause: Optional[BaseException] = error
+    while cause is not None:
+        if type(cause).__module__.startswith("urllib3"):
+            return api_errors.unreachable(what, request, reason_of(cause))
+        cause = cause.__cause__ or cause.__context__
     mark = getattr(error, "problem_mark", None)  # of a YAML error, whose text may quote a line with a token
-    cause = f"the kubeconfig is not YAML at line {mark.line + 1}" if mark else str(error)
+    problem = f"the kubeconfig is not YAML at line {mark.line + 1}" if mark else str(error)
     return ApiError(
-        f"Could not read the connection to the cluster: {cause}",
+        f"Could not read the connection to the cluster: {problem}",
         hint="Check kubeconfig, context, host and certificates (options or K8S_AUTH_* variables).",
     )

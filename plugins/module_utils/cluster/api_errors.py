@@ -26,6 +26,8 @@ CERTIFICATE_HINT = "Pass the cluster's CA as ca_cert (or in the kubeconfig), or 
 THROTTLED_HINT = "The API server is overloaded; wait, then run this again."
 HOST_HINT = "Check that host is the URL of the API server (`oc whoami --show-server`), not of the console."
 
+# statuses of a server that is overloaded, starts, or has lost its store for a moment
+PASSING = (429, 500, 502, 503, 504)
 _CLASSES: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired}
 _STRICT = "strict decoding error: "
 # an invalid object is quoted whole, and might hold a password

@@ -33,11 +33,10 @@ Body = Union[Mapping[str, Any], Sequence[Any]]
 
 FIELD_MANAGER = "ocpv-scale"
 PAGE_SIZE = 500
-_FIRST_CONTACT_SECONDS = 10.0
+FIRST_CONTACT_SECONDS = 10.0
 _FIRST_DELAY_SECONDS = 0.5
 _LONGEST_DELAY_SECONDS = 8.0
 _LIST_RESTARTS = 3
-_BUSY = (500, 502, 503, 504)
 _UNCERTAIN = (502, 503, 504)
 
 
@@ -409,7 +408,7 @@ class Gateway:
                     return answer
                 failure = self._failure(call, answer)
                 wait = max(delay, failure.retry_after_seconds or 0.0)
-            patience = self._retry_seconds if self._date else min(self._retry_seconds, _FIRST_CONTACT_SECONDS)
+            patience = self._retry_seconds if self._date else min(self._retry_seconds, FIRST_CONTACT_SECONDS)
             if self._clock() - started + wait > patience:
                 raise failure
             self._sleep(wait)
@@ -420,8 +419,9 @@ class Gateway:
         """Return the error to raise if time is up; raises at once what repeating cannot or must not change."""
         body = answer.body if answer.stream is None else answer.stream.read()
         error = api_errors.from_answer(call.what, call.request, answer.status, answer.headers, body)
-        throttled = answer.status == 429 and not api_errors.blocked_by_budget(error)
-        if not throttled and not (call.repeatable and answer.status in _BUSY):
+        throttled = answer.status == 429
+        passing = throttled or (call.repeatable and answer.status in api_errors.PASSING)
+        if not passing or api_errors.blocked_by_budget(error):
             if answer.status in _UNCERTAIN:
                 raise api_errors.unreachable(call.what, call.request, error.message, last=error, unknown=True)
             raise error

@@ -140,11 +140,21 @@ class TestConnect:
         assert TOKEN not in str(caught.value)
 
     def test_a_server_that_is_not_there_is_told(self) -> None:
+        slept: list[float] = []
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
+            host = f"http://127.0.0.1:{unused.getsockname()[1]}"
             with pytest.raises(Unreachable, match="Could not reach the API server.*refused") as caught:
-                connect(host=f"http://127.0.0.1:{unused.getsockname()[1]}", api_key=TOKEN)
+                connect(host=host, api_key=TOKEN, clock=lambda: sum(slept), sleep=slept.append)
         assert "host" in caught.value.hint
+        assert 5 < sum(slept) <= 10
+
+    @pytest.mark.parametrize("trouble", [Reply(drop=True), status(503, "ServiceUnavailable", "starting")])
+    def test_a_server_that_starts_is_waited_for(self, api: HttpApi, trouble: Reply) -> None:
+        slept: list[float] = []
+        api.script = [trouble] * 9
+        connect(host=api.url, api_key=TOKEN, clock=lambda: sum(slept), sleep=slept.append)
+        assert slept
 
     def test_no_connection_at_all_is_told(self) -> None:
         with pytest.raises(ApiError, match="Could not read the connection") as caught:
