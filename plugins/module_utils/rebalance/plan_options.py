@@ -13,9 +13,55 @@ from ..cluster.select import Selection, choose
 from ..errors import InvalidInput
 from ..quantity import parse_bytes
 from .duration import DEFAULT_LINK_BYTES_PER_SECOND
-from .plan import COLD, LIVE
-from .request import BALANCE, MOVES, ExplicitMove, PlanRequest
+from .plan import COLD, LIVE, MODES
+from .request import BALANCE, GOALS, LIMIT_RANGES, MOVES, ExplicitMove, PlanRequest
+from .rules import BASES, CPU, MEMORY, REQUESTED, RESOURCES
+from .tiers import NON_CRITICAL, TIERS
 
+ARGUMENT_SPEC: dict[str, Any] = {
+    "goal": {"type": "str", "choices": list(GOALS)},
+    "nodes": {"type": "list", "elements": "str", "default": []},
+    "resources": {"type": "list", "elements": "str", "choices": list(RESOURCES), "default": list(RESOURCES)},
+    "basis": {"type": "str", "choices": list(BASES), "default": REQUESTED},
+    "thresholds": {"type": "dict", "options": {CPU: {"type": "float"}, MEMORY: {"type": "float"}}},
+    "headroom": {
+        "type": "dict",
+        "options": {CPU: {"type": "float", "default": 0}, MEMORY: {"type": "float", "default": 0}},
+    },
+    "allow_over_percent": {"type": "int", "default": 100},
+    "keep_node_loss": {"type": "bool", "default": True},
+    "tolerance": {"type": "float", "default": 5},
+    "max_moves": {"type": "int"},
+    "max_bytes": {"type": "str"},
+    "modes": {"type": "list", "elements": "str", "choices": list(MODES), "default": [LIVE]},
+    "namespaces": {"type": "list", "elements": "str", "default": []},
+    "names": {"type": "list", "elements": "str", "default": []},
+    "label_selector": {"type": "str", "default": ""},
+    "select": {"type": "str", "default": ""},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "pins": {"type": "list", "elements": "str", "default": []},
+    "moves": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "namespace": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
+            "target": {"type": "str", "required": True},
+            "mode": {"type": "str", "choices": list(MODES)},
+        },
+    },
+    "stages": {"type": "bool", "default": True},
+    "canary": {"type": "int", "default": 2},
+    "default_tier": {"type": "str", "choices": list(TIERS), "default": NON_CRITICAL},
+    "wave_size": {"type": "int", "default": 20},
+    "limits": {"type": "dict", "options": {name: {"type": "int"} for name in LIMIT_RANGES}},
+    "link_bandwidth": {"type": "str"},
+    "plan": {"type": "dict"},
+    "plan_file": {"type": "path"},
+    "snapshot": {"type": "path"},
+    "dest": {"type": "path"},
+}
 _SELECTING = ("namespaces", "names", "label_selector", "select", "exclude")
 
 
