@@ -161,6 +161,7 @@ def _virtual_machines(raw: Raw, pods: Iterable[Pod]) -> dict[str, VirtualMachine
                 vmi,
                 requests=pod.requests if pod else None,
                 usage=usage.get(f"{pod.namespace}/{pod.name}") if pod else None,
+                launcher_selector=pod.node_selector if pod else _NOTHING,
             )
         except (KeyError, TypeError, AttributeError, ValueError, OcpvError) as error:
             raise not_understood(vm or vmi, error) from error

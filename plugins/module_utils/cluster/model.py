@@ -88,9 +88,10 @@ class Pod:
     phase: str
     labels: Mapping[str, str]
     requests: Resources
-    # launcher pods only: UID of the VMI it belongs to, and of the migration it was created for
+    # launcher pods only: UID of the VMI it belongs to, and of the migration it was created for; the nodes it selects
     vmi_uid: str = ""
     migration_uid: str = ""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
     # required terms only, as the API writes them; they bind other pods as well (symmetry of anti-affinity)
     anti_affinity: tuple[Mapping[str, Any], ...] = ()
     deleting: bool = False

@@ -126,6 +126,7 @@ def parse_pod(pod: Object) -> Optional[Pod]:
         requests=pod_requests(spec),
         vmi_uid=labels.get("kubevirt.io/created-by", "") if launcher else "",
         migration_uid=labels.get("kubevirt.io/migrationJobUID", "") if launcher else "",
+        node_selector=spec.get("nodeSelector") or {} if launcher else {},
         anti_affinity=anti_affinity,
         deleting="deletionTimestamp" in metadata,
     )

@@ -56,12 +56,15 @@ def parse_vm(
     *,
     requests: Optional[Resources] = None,
     usage: Optional[Usage] = None,
+    launcher_selector: Object = _NOTHING,
 ) -> VirtualMachine:
     """Return the value of a VM with its instance; either may be None, not both.
 
-    C(requests) and C(usage) are those of the instance's active launcher pod.
+    C(requests), C(usage) and C(launcher_selector) are those of the instance's active launcher pod.
     """
-    instance = parse_instance(vmi, requests=requests, usage=usage) if vmi is not None else None
+    instance = None
+    if vmi is not None:
+        instance = parse_instance(vmi, requests=requests, usage=usage, launcher_selector=launcher_selector)
     if vm is None:
         if vmi is None or instance is None:
             raise ValueError("a VirtualMachine, a VirtualMachineInstance or both are needed")
@@ -114,7 +117,13 @@ def _without_vm(vmi: Object, instance: Instance) -> VirtualMachine:
     )
 
 
-def parse_instance(vmi: Object, *, requests: Optional[Resources] = None, usage: Optional[Usage] = None) -> Instance:
+def parse_instance(
+    vmi: Object,
+    *,
+    requests: Optional[Resources] = None,
+    usage: Optional[Usage] = None,
+    launcher_selector: Object = _NOTHING,
+) -> Instance:
     """Return the value of a VirtualMachineInstance."""
     metadata, status = vmi["metadata"], vmi.get("status") or _NOTHING
     return Instance(
@@ -133,6 +142,7 @@ def parse_instance(vmi: Object, *, requests: Optional[Resources] = None, usage: 
         deleting="deletionTimestamp" in metadata,
         requests=requests,
         usage=usage,
+        launcher_selector=launcher_selector,
     )
 
 
