@@ -1,4 +1,4 @@
-"""Admission: what KubeVirt's and the HyperConverged operator's webhooks answer, as pure functions.
+"""Admission: what KubeVirt's and the HyperConverged operator's webhooks answer, and quotas, as pure functions.
 
 The API server calls C(mutate), then validates by schema, then C(validate).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import hyperconverged, instance, kubevirt, migration, policy, virtual_machine
+from . import hyperconverged, instance, kubevirt, migration, policy, quota, virtual_machine
 from .types import Denied, Lookup, Request
 
 __all__ = ["Denied", "Lookup", "Request", "mutate", "validate"]
@@ -27,6 +27,7 @@ _VALIDATE: dict[tuple[str, str, str], Callable[[Request, Lookup], list[str]]] = 
     ("kubevirt.io", "virtualmachineinstancemigrations", "CREATE"): migration.validate_create,
     ("kubevirt.io", "virtualmachineinstancemigrations", "UPDATE"): migration.validate_update,
     ("kubevirt.io", "kubevirts", "CREATE"): kubevirt.validate_create,
+    ("", "pods", "CREATE"): quota.validate,
     ("migrations.kubevirt.io", "migrationpolicies", "CREATE"): policy.validate,
     ("migrations.kubevirt.io", "migrationpolicies", "UPDATE"): policy.validate,
     ("hco.kubevirt.io", "hyperconvergeds", "CREATE"): hyperconverged.validate,

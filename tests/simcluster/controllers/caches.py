@@ -132,6 +132,7 @@ class Caches:
         self.policies = Informer(client, kinds.POLICIES, meta_of)
         self.kubevirts = Informer(client, kinds.KUBEVIRTS, meta_of)
         self.daemon_sets = Informer(client, kinds.DAEMON_SETS, meta_of)
+        self.quotas = Informer(client, kinds.RESOURCE_QUOTAS, meta_of)
         self.settings = Informer(client, kinds.CONFIG_MAPS, meta_of, namespace="simcluster")
         self.hyperconvergeds = Informer(client, kinds.hyperconvergeds(hyperconverged_version), meta_of, optional=True)
         self.all: list[Informer[Any]] = [value for value in vars(self).values() if isinstance(value, Informer)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import kinds
 from .client import ApiError
 from .controller import Controller
 from .informer import Informer, Key
@@ -102,6 +101,3 @@ class GarbageCollector(Controller):
             return
         owners = [each for each in obj["metadata"].get("ownerReferences") or [] if each["uid"] != uid]
         await self.patch(informer, key, {"metadata": {"ownerReferences": owners or None}})
-
-
-__all__ = ["GarbageCollector", "kinds"]

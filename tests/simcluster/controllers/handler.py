@@ -11,7 +11,7 @@ from typing import Any
 
 from . import kinds
 from .caches import Instance
-from .controller import Controller, condition_of, with_condition
+from .controller import Controller, with_condition
 from .copying import Links, Migrating
 from .informer import Key
 from .instance import FOREGROUND
@@ -192,6 +192,3 @@ class Handler(Controller):
         task = self._running.get(job_uid)
         if task is not None:
             task.cancel()
-
-
-__all__ = ["Handler", "condition_of"]

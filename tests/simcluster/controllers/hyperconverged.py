@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 
 from ..conversion import convert_hyperconverged
-from . import kinds
 from .controller import Controller, condition_of
 from .informer import Key
 
@@ -215,6 +214,3 @@ def health(conditions: list[Obj]) -> str:
     if states.get("Available") != "True" or states.get("Degraded") != "False" or states["ReconcileComplete"] != "True":
         return "error"
     return "healthy" if states.get("Progressing") == "False" else "warning"
-
-
-__all__ = ["HyperConvergedOperator", "kinds"]

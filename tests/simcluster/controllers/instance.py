@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from . import kinds
-from .caches import Instance
 from .client import ApiError
 from .controller import Controller, condition_of, with_condition, without_condition
 from .informer import Key
@@ -307,6 +306,3 @@ def _interfaces(instance: Obj) -> list[Obj]:
         }
         for number, each in enumerate(devices.get("interfaces") or [])
     ]
-
-
-__all__ = ["FOREGROUND", "Instance", "InstanceController"]

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..pod_requests import amount_of
 from ..selectors import matches
-from .pod import Pod, Requests, Term, amount_of
+from .pod import Pod, Requests, Term
 
 Obj = dict[str, Any]
 Label = tuple[str, str]

@@ -25,6 +25,7 @@ from .machine import MachineController
 from .migration import MigrationController
 from .node import NodeController
 from .operator import VirtOperator
+from .quotas import QuotaController
 from .scheduler import Scheduler
 from .settings import Settings
 from .storage import ClaimController, DataVolumeController
@@ -41,6 +42,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     EvacuationController,
     ClaimController,
     DataVolumeController,
+    QuotaController,
     GarbageCollector,
     VirtOperator,
     HyperConvergedOperator,

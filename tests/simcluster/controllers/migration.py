@@ -11,7 +11,7 @@ from typing import Any
 
 from ..quantity import bytes_text
 from . import kinds, limits, migration_status
-from .caches import FINAL, IN_FLIGHT, Instance, Migration
+from .caches import IN_FLIGHT, Instance, Migration
 from .client import ApiError
 from .controller import Controller
 from .informer import Key
@@ -405,6 +405,3 @@ class MigrationController(Controller):
 
 def _pod_on(pods: list[Pod], node: str) -> Pod | None:
     return next((pod for pod in pods if pod.node == node and not pod.final), None)
-
-
-__all__ = ["FINAL", "MigrationController"]

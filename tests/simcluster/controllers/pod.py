@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..quantity import millicores, whole
+from ..pod_requests import pod_requests
 
 Obj = dict[str, Any]
 Requests = Mapping[str, int]  # cpu in millicores, everything else in its own unit
@@ -95,31 +95,6 @@ class Pod:
 def _share(value: Any, token: object) -> Any:
     """The one copy of an immutable value that many pods have."""
     return _shared.setdefault(token, value)
-
-
-def pod_requests(spec: Obj) -> Requests:
-    """Requests of the whole pod: its containers together, or its largest init container (resourcehelper)."""
-    total: dict[str, int] = {}
-    for container in spec.get("containers") or []:
-        for name, amount in _container_requests(container).items():
-            total[name] = total.get(name, 0) + amount
-    for container in spec.get("initContainers") or []:
-        for name, amount in _container_requests(container).items():
-            total[name] = max(total.get(name, 0), amount)
-    for name, text in (spec.get("overhead") or {}).items():
-        total[name] = total.get(name, 0) + amount_of(name, text)
-    return total
-
-
-def _container_requests(container: Obj) -> dict[str, int]:
-    resources: Obj = container.get("resources") or {}
-    asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {name: amount_of(name, text) for name, text in asked.items()}
-
-
-def amount_of(resource: str, text: str | int | float) -> int:
-    """A quantity of that resource: millicores of cpu, else bytes or a number."""
-    return millicores(text) if resource == "cpu" else whole(text)
 
 
 def _terms(affinity: Obj, kind: str, namespace: str) -> tuple[Term, ...]:

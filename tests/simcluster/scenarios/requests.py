@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..controllers.launcher import launcher_pod
-from ..controllers.pod import pod_requests
+from ..pod_requests import pod_requests
 from .domain import instance_spec
 from .values import Machine
 
