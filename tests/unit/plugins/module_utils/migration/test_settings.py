@@ -1,4 +1,4 @@
-"""The settings in force: both layouts of the HyperConverged, KubeVirt's word over it, KubeVirt's defaults by version."""
+"""The settings in force: two layouts of the HyperConverged, KubeVirt's word over it, its defaults by version."""
 
 from __future__ import annotations
 
