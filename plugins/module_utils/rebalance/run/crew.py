@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Protocol, TypeVar
+from dataclasses import asdict
+from typing import Any, Callable, Mapping, Optional, Protocol, TypeVar
 
 from ...cluster.gateway import Gateway, Object
 from ...cluster.model import MigrationSettings, VirtualMachine
@@ -96,6 +97,24 @@ class Crew:
         """Return the value of a node's hostname label; its name if the node is not known."""
         known = self.view.nodes.get(node)
         return known.hostname_label if known else node
+
+    def node_loads(self) -> list[Mapping[str, Any]]:
+        """Return the load of each node as the record keeps it."""
+        found: list[Mapping[str, Any]] = []
+        for name, load in sorted(self.view.books.loads().items()):
+            node = self.view.nodes.get(name)
+            if node is not None:
+                room = node.allocatable
+                found.append(
+                    {
+                        "name": name,
+                        "capacity_cpu_millicores": room.cpu_millicores,
+                        "capacity_memory_bytes": room.memory_bytes,
+                        "capacity_pods": room.pods,
+                        **asdict(load),
+                    }
+                )
+        return found
 
     def events(self, namespace: str, kind: str, name: str, since: str) -> list[str]:
         """Return the messages of warnings and deletions about an object since a time (RFC 3339), newest last. What

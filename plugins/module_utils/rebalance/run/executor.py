@@ -11,8 +11,7 @@ record before it acts, and can be interrupted anywhere: what it needs to go on i
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
-from typing import Any, Callable, Mapping, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from ...cluster import api_errors
 from ...errors import ApiError, Forbidden, OcpvError, Unauthorized, Unreachable
@@ -344,7 +343,7 @@ class Executor:
             record.message = ""
             record.hint = ""
         record.ended_at = self._crew.gateway.server_time
-        record.nodes_after = node_loads(self._crew)
+        record.nodes_after = self._crew.node_loads()
         self._dirty = True
         done = False
 
@@ -383,25 +382,6 @@ class Executor:
             ended_before=self._ended_before,
         )
         self._progress.show(describe(self.record, stage.name, effort), last=last)
-
-
-def node_loads(crew: Crew) -> list[Mapping[str, Any]]:
-    """Return the load of each node as the record keeps it."""
-    found: list[Mapping[str, Any]] = []
-    for name, load in sorted(crew.view.books.loads().items()):
-        node = crew.view.nodes.get(name)
-        if node is not None:
-            room = node.allocatable
-            found.append(
-                {
-                    "name": name,
-                    "capacity_cpu_millicores": room.cpu_millicores,
-                    "capacity_memory_bytes": room.memory_bytes,
-                    "capacity_pods": room.pods,
-                    **asdict(load),
-                }
-            )
-    return found
 
 
 def _named(item: Item) -> str:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import time
 import uuid
@@ -34,20 +33,22 @@ from ...cluster.resources import (
 from ...errors import InvalidInput, OcpvError
 from .. import record as states
 from ..plan import Plan, edited, parse_plan
-from ..record import Item, RunRecord, StageRecord
+from ..record import RunRecord
 from ..rules import parse_rules
 from ..verify import verify_plan
 from . import live
+from .begin import new_record, reopen
 from .crew import Crew
-from .executor import LEAVE, Executor, node_loads
+from .executor import Executor
 from .feed import Topic, WatchFeed
+from .interrupt import Interruption
 from .lease import Lease
 from .limits import Limits, limits_in_force
 from .live import LiveView
 from .options import RunOptions, parse_options
 from .progress import ProgressFile
 from .rights import check_rights
-from .state import PAUSE, StateStore, Stored, prune
+from .state import StateStore, Stored, prune
 
 _PARTS = (
     "nodes", "namespaces", "virtual_machines", "pods", "claims", "migrations", "policies", "virtualization",
@@ -70,7 +71,7 @@ def run_plan(module: Any, connect: Callable[[], Gateway]) -> Mapping[str, Any]:
         )
     gateway = connect()
     gateway.server_version()
-    run = _Run(gateway, options, plan, document)
+    run = Run(gateway, options, plan, document)
     result = run.preview() if module.check_mode else run.execute(module.warn)
     return _finish(module, options, result)
 
@@ -91,19 +92,31 @@ def read_document(params: Mapping[str, Any]) -> Any:
         raise InvalidInput("plan_file", path, f"it is neither YAML nor JSON: {' '.join(str(error).split())}") from error
 
 
-class _Run:
-    """One call of the module."""
+class Run:
+    """One call of the module. C(clock), C(lease) and C(watch) (which makes the feed) are for tests that play time."""
 
-    def __init__(self, gateway: Gateway, options: RunOptions, plan: Plan, document: Any) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        options: RunOptions,
+        plan: Plan,
+        document: Any,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        lease: Optional[Lease] = None,
+        watch: Callable[[Gateway, list[Topic]], WatchFeed] = WatchFeed,
+    ) -> None:
+        self._clock = clock
+        self._watch = watch
         self._gateway = gateway.with_retry_seconds(min(_CALL_SECONDS, options.api_patience_seconds))
         self._patient = gateway
         self._options = options
         self._plan = plan
         self._document = document
         identity = f"{plan.run_id}/{socket.gethostname()}/{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._lease = Lease(gateway, options.state_namespace, identity, options.lease_seconds)
+        self._lease = lease or Lease(gateway, options.state_namespace, identity, options.lease_seconds)
         self._store = StateStore(self._gateway, options.state_namespace, plan.run_id, identity)
-        self._progress = ProgressFile(options.progress_path, time.monotonic)
+        self._progress = ProgressFile(options.progress_path, clock)
         self._interruption = Interruption(self._progress)
 
     # -- check mode --------------------------------------------------------------------------------------------------
@@ -154,20 +167,20 @@ class _Run:
         stored = self._store.load()
         if stored and not reopen(stored.record, self._options.retry_failed):
             return self._result(stored.record, changed=False)
-        feed = WatchFeed(self._gateway, self._topics())
+        feed = self._watch(self._gateway, self._topics())
         feed.mark()
         snapshot = capture(self._patient, _PARTS)
         self._check_nodes(snapshot)
         limits = self._limits(snapshot)
         virtualization = snapshot.virtualization
-        view = LiveView(snapshot, parse_rules(self._plan.request.get("rules") or {}), time.monotonic())
+        view = LiveView(snapshot, parse_rules(self._plan.request.get("rules") or {}), self._clock())
         crew = Crew(
             self._plan.run_id,
             self._gateway,
             self._lease,
             view,
             self._options,
-            time.monotonic,
+            self._clock,
             virtualization.settings,
             virtualization.targeted_migration is not False,
         )
@@ -203,10 +216,11 @@ class _Run:
         record = new_record(self._plan)
         record.started_at = now
         record.limits = limits.to_dict()
-        record.nodes_before = node_loads(crew)
-        record.warnings = [f"before the start: {problem.message}" for problem in verify_plan(snapshot, self._plan)]
-        if edited(self._document, self._plan) and self._document.get("digest"):
+        record.nodes_before = crew.node_loads()
+        if edited(self._document, self._plan):
+            # nobody has looked at these steps as a whole yet; each is looked at again just before it in any case
             record.warnings.append("the plan was edited since it was made")
+            record.warnings += [problem.message for problem in verify_plan(snapshot, self._plan)]
         self._store.create(self._plan.to_dict(), record)
         return record
 
@@ -305,75 +319,6 @@ class _Run:
         error.hint = hint
         error.details["run"] = self._plan.run_id
         return error
-
-
-class Interruption:
-    """Signals, and the disappearance of whoever called, as reasons to end."""
-
-    def __init__(self, progress: ProgressFile) -> None:
-        self._progress = progress
-        self._signals = 0
-        self._parent = os.getppid()
-        self._looked_at = 0.0
-        self.wake: Callable[[], None] = lambda: None
-
-    def listen(self) -> Callable[[], None]:
-        """Take SIGTERM and SIGINT over; returns what gives them back."""
-        former = {number: signal.signal(number, self._signalled) for number in (signal.SIGTERM, signal.SIGINT)}
-
-        def restore() -> None:
-            for number, handler in former.items():
-                signal.signal(number, handler)
-
-        return restore
-
-    def _signalled(self, number: int, frame: Any) -> None:
-        self._signals += 1
-        self.wake()
-
-    def why(self) -> str:
-        """Return how to end, empty to go on: the first signal pauses, the second leaves at once."""
-        if time.monotonic() - self._looked_at > 1.0:
-            self._looked_at = time.monotonic()
-            self._progress.check()
-        if self._signals > 1 or self._progress.reader_gone or os.getppid() != self._parent:
-            return LEAVE
-        return PAUSE if self._signals else ""
-
-
-def new_record(plan: Plan) -> RunRecord:
-    """Return the record of a run of which nothing has been done."""
-    items = [
-        Item(
-            id=move.id,
-            namespace=move.namespace,
-            name=move.name,
-            mode=move.mode,
-            source=move.source,
-            target=move.target,
-            stage=stage.name,
-            wave=wave.number,
-            predicted_seconds=move.predicted.duration_seconds,
-        )
-        for stage, wave, move in plan.placed()
-    ]
-    return RunRecord(
-        run_id=plan.run_id,
-        plan_id=plan.id,
-        plan_digest=plan.digest,
-        cluster_uid=plan.cluster_uid,
-        stages=[StageRecord(stage.name) for stage in plan.stages],
-        items=items,
-    )
-
-
-def reopen(record: RunRecord, retry_failed: bool) -> bool:
-    """Make ready what a further call has to do; returns False if there is nothing."""
-    for item in record.items:
-        again = retry_failed and item.status in (states.FAILED, states.SKIPPED)
-        if item.status == states.NOT_ATTEMPTED or again:
-            item.status, item.code, item.message, item.hint = states.WAITING, "", "", ""
-    return any(item.status in (states.WAITING, states.IN_FLIGHT) for item in record.items)
 
 
 def _finish(module: Any, options: RunOptions, result: dict[str, Any]) -> Mapping[str, Any]:
