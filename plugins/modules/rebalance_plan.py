@@ -379,6 +379,14 @@ digest:
   returned: success
   type: str
   sample: sha256:0f343b0931126a20f133d67c2b018a3b5f3c9d0d4fc2fcd8dd5b3f4a4f1c2d3e
+lines:
+  description: The plan in words, for the person who is to approve it.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "41 moves, 166.0 GiB of memory, about 3m34s"
+    - "Stage canary: 2 moves, about 24s"
 edited:
   description: Whether the plan given was changed since its digest was written into it. False for a new plan.
   returned: success

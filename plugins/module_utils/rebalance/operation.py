@@ -13,6 +13,7 @@ from ..cluster.model import Snapshot
 from .plan import Plan, edited, parse_plan
 from .plan_file import read_document
 from .plan_options import parse_request
+from .plan_text import plan_lines
 from .planner import make_plan
 from .review import review
 from .verify import Problem
@@ -38,6 +39,7 @@ def plan_or_review(snapshot: Snapshot, params: Mapping[str, Any]) -> tuple[Plan,
         "plan": plan.to_dict(),
         "summary": dict(plan.summary),
         "digest": plan.digest,
+        "lines": plan_lines(plan, problems),
         "edited": changed,
         "problems": [{"move": item.move, "code": item.code, "message": item.message} for item in problems],
     }

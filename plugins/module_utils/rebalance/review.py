@@ -28,8 +28,8 @@ def review(snapshot: Snapshot, plan: Plan) -> tuple[Plan, list[Problem]]:
     """Return the plan with everything that is only told (times, loads, summary, warnings) worked out anew, and its
     problems on this snapshot.
 
-    What it does stays as it is, but for limits above those in force. Moves with a problem are taken as not made in
-    what is told. Raises InvalidInput for a request in the plan that cannot be read, and for nodes or VMs in its request
+    What it does stays as it is, and so does its digest: a run that was begun with it goes on with it. Moves with a
+    problem are taken as not made in what is told. Raises InvalidInput for a request in the plan that cannot be read, and for nodes or VMs in its request
     that are not there.
     """
     request = request_of(plan)
@@ -55,7 +55,7 @@ def review(snapshot: Snapshot, plan: Plan) -> tuple[Plan, list[Problem]]:
             books.moved(move.key, move.target)
     after = Picture(books, levels)
     stages, seconds = timed(plan.stages, predictions, limits)
-    made = replace(plan, limits=limits, stages=stages, nodes=node_forecasts(books, before, after))
+    made = replace(plan, stages=stages, nodes=node_forecasts(books, before, after))
     bound = level_bound(books, levels, candidates, before, len(plan.moves))
     summary = summarize(made, before, after, bound, seconds, candidates)
     made = replace(made, snapshot_at=snapshot.captured_at, summary=summary)
