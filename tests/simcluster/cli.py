@@ -120,7 +120,9 @@ def build(options: Options) -> tuple[Cluster, int]:
     clock_start = Clock()
     scenario = scenarios.load(options.scenario, seed=options.seed, now=clock_start.now())
     versions = options.hyperconverged_versions or tuple(scenario.settings["hyperconverged_versions"])
-    scale = options.time_scale or float(scenario.settings.get("time_scale", 1.0))
+    scale = options.time_scale
+    if scale is None:
+        scale = float(scenario.settings.get("time_scale", 1.0))
     try:
         registry = Registry(hyperconverged_versions=versions)
         clock = Clock(scale, clock_start.start_real)

@@ -140,9 +140,10 @@ def method_not_allowed() -> StatusError:
     return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
-def unsupported_media_type(given: str, supported: tuple[str, ...]) -> StatusError:
+def unsupported_media_type(*supported: str) -> StatusError:
     """415 of a body."""
-    text = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(supported)
+    accepted = ", ".join(supported)
+    text = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
     return StatusError(415, "UnsupportedMediaType", text, {})
 
 

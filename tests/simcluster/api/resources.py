@@ -14,7 +14,7 @@ from ..actions import SubresourceRequest, Write
 from ..auth import ACCOUNT_PREFIX, MASTERS, User
 from ..schema.errors import SchemaInvalid
 from ..schema.resource import Resource
-from . import deletion, metrics, patch, reviews, scale, write
+from . import deletion, metrics, patch, protobuf, reviews, scale, write
 from .context import Call
 from .discovery import METRICS, SUBRESOURCES
 from .errors import (
@@ -38,6 +38,7 @@ _ACTING = {
     ("", "pods", "eviction"): "pods",
     ("", "pods", "binding"): "pods",
 }
+_BODY_TYPES = ("application/json", "application/yaml", protobuf.CONTENT_TYPE)
 _REVIEWS = ("selfsubjectaccessreviews", "subjectaccessreviews", "selfsubjectreviews")
 
 
@@ -97,9 +98,13 @@ def decoded(call: Call) -> Any:
             return yaml.load(call.body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except yaml.YAMLError as error:
             raise bad_request(f"error converting YAML to JSON: {error}") from error
+    if call.content_type == protobuf.CONTENT_TYPE:
+        try:
+            return protobuf.decode(call.body)
+        except (protobuf.Undecodable, UnicodeDecodeError) as error:
+            raise bad_request(f"the protobuf body cannot be decoded: {error}") from error
     if call.content_type not in ("", "application/json") and call.method not in ("PATCH", "DELETE"):
-        supported = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
-        raise unsupported_media_type(call.content_type, supported)
+        raise unsupported_media_type(*_BODY_TYPES)
     try:
         return orjson.loads(call.body)
     except orjson.JSONDecodeError as error:
@@ -140,7 +145,7 @@ def _patch(call: Call, resource: Resource) -> Answer:
     version, kind = call.target.version, call.content_type
     supported = [patch.JSON, patch.MERGE, *([patch.STRATEGIC] if resource.builtin else []), patch.APPLY]
     if kind not in supported:
-        raise unsupported_media_type(kind, tuple(supported))
+        raise unsupported_media_type(*supported)
     if kind == patch.APPLY:
         if not call.query.get("fieldManager"):
             raise _apply_option("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")

@@ -57,7 +57,9 @@ def test_a_finalizer_holds_the_object_until_it_is_taken_off(client: Client) -> N
         'object is being deleted: migrationpolicies.migrations.kubevirt.io "p" already exists'
     )
     more = client.patch(f"{POLICIES}/p", {"metadata": {"finalizers": ["example.com/hold", "example.com/new"]}})
-    assert more.status == 422 and "no new finalizers can be added if the object is being deleted" in more.json()["message"]
+    assert (
+        more.status == 422 and "no new finalizers can be added if the object is being deleted" in more.json()["message"]
+    )
     last = client.patch(f"{POLICIES}/p", {"metadata": {"finalizers": None}})
     assert last.status == 200 and last.json()["metadata"]["name"] == "p"
     assert client.get(f"{POLICIES}/p").status == 404
@@ -92,7 +94,9 @@ def test_a_scheduled_pod_goes_in_the_future_and_one_without_a_node_at_once(clien
     client.post(PODS, pod("bound", "node-1"))
     answer = client.delete(f"{PODS}/bound").json()
     assert answer["kind"] == "Pod" and answer["metadata"]["deletionGracePeriodSeconds"] == 30
-    assert answer["metadata"]["deletionTimestamp"] > client.post(PODS, pod("free")).json()["metadata"]["creationTimestamp"]
+    assert (
+        answer["metadata"]["deletionTimestamp"] > client.post(PODS, pod("free")).json()["metadata"]["creationTimestamp"]
+    )
     assert client.delete(f"{PODS}/free").json()["kind"] == "Pod"
     assert client.get(f"{PODS}/free").status == 404
     assert client.delete(f"{PODS}/bound", {"gracePeriodSeconds": 0}).status == 200

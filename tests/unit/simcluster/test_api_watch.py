@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -112,9 +113,7 @@ def test_bookmarks_come_in_long_watches_and_shortly_before_the_timeout(make_loca
     client = make_local(bookmark_seconds=0.5).client
     start = version(client)
     client.post("/api/v1/namespaces", {"metadata": {"name": "other"}})
-    events = list(
-        client.watch(CONFIG_MAPS, resourceVersion=start, timeoutSeconds="3", allowWatchBookmarks="true")
-    )
+    events = list(client.watch(CONFIG_MAPS, resourceVersion=start, timeoutSeconds="3", allowWatchBookmarks="true"))
     assert {event["type"] for event in events} == {"BOOKMARK"} and len(events) >= 2
     bookmark = events[-1]["object"]
     assert bookmark["kind"] == "ConfigMap" and set(bookmark["metadata"]) == {"resourceVersion"}
@@ -148,10 +147,8 @@ def test_a_restart_ends_watches_and_forgets_history(client: Client) -> None:
     ended = threading.Event()
 
     def read(stream: Iterator[Any]) -> None:
-        try:
+        with contextlib.suppress(OSError, ValueError):
             list(stream)
-        except (OSError, ValueError):
-            pass
         ended.set()
 
     thread = threading.Thread(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def test_any_past_state_can_be_listed_in_pages_while_things_change(
         read: dict[str, int] = {}
         after = ""
         while True:
-            page = [entry for entry, _ in zip(store.entries(PODS, namespace, at=version, after=after), range(size))]
+            page = list(islice(store.entries(PODS, namespace, at=version, after=after), size))
             read |= {entry.key: entry.version for entry in page}
             if len(page) < size:
                 break
