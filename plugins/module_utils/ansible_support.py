@@ -15,7 +15,8 @@ from ansible_collections.kubernetes.core.plugins.module_utils.args_common import
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 
 from .cluster import api_errors
-from .cluster.gateway import FIRST_CONTACT_SECONDS, Gateway
+from .cluster.caller import FIRST_CONTACT_SECONDS
+from .cluster.gateway import Gateway
 from .cluster.transport import Transport, reason_of
 from .errors import ApiError, InvalidInput, OcpvError, Unreachable
 

@@ -279,6 +279,19 @@ class TestRights:
         assert "expired" in caught.value.hint
 
 
+class TestCertificates:
+    def test_an_unknown_authority_is_told(self, cluster: SimCluster) -> None:
+        with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED") as caught:
+            connect(host=cluster.url, api_key=cluster.token).list(resources.NODES)
+        assert "ca_cert" in caught.value.hint
+
+    @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+    @pytest.mark.parametrize("by_authority", [True, False])
+    def test_the_authority_can_be_given_or_not_be_asked_for(self, cluster: SimCluster, by_authority: bool) -> None:
+        how = {"ca_cert": cluster.authority} if by_authority else {"validate_certs": False}
+        assert connect(host=cluster.url, api_key=cluster.token, **how).list(resources.NODES).items
+
+
 class TestModule:
     def test_a_cloud_init_password_stays_in_the_cluster(
         self, cluster: SimCluster, gateway: Gateway, tmp_path: Path

@@ -4,8 +4,8 @@
 
 """Access to the API of one cluster: paged lists, reads, safe writes and watches, as plain dicts.
 
-The only place that knows how the API server behaves: paging and expired continue tokens, throttling, retries, dry runs,
-strict field validation, watch streams.
+The only place that knows how the API server behaves: paging and expired continue tokens, dry runs, strict field
+validation, watch streams. Repeating what failed is the work of the caller module.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import json
 import time
 from copy import copy
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Generic, Iterator, Mapping, Optional, Sequence, TypeVar, Union
 
 from ..errors import ApiError, Expired, NotFound
 from . import api_errors
+from .caller import Call, Caller
 from .resources import SELF_SUBJECT_ACCESS_REVIEWS, ResourceType
-from .transport import Answer, AnswerLost, NotSent, Transport
+from .transport import AnswerLost, Transport
 
 try:
     from orjson import loads as _loads
@@ -33,11 +33,7 @@ Body = Union[Mapping[str, Any], Sequence[Any]]
 
 FIELD_MANAGER = "ocpv-scale"
 PAGE_SIZE = 500
-FIRST_CONTACT_SECONDS = 10.0
-_FIRST_DELAY_SECONDS = 0.5
-_LONGEST_DELAY_SECONDS = 8.0
 _LIST_RESTARTS = 3
-_UNCERTAIN = (502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -46,22 +42,6 @@ class Listing(Generic[T]):
 
     items: list[T]
     resource_version: str
-
-
-@dataclass(frozen=True)
-class _Call:
-    what: str  # completes "Could not ..."
-    method: str
-    path: str
-    query: Mapping[str, str]
-    body: Optional[bytes] = None
-    content_type: str = "application/json"
-    repeatable: bool = True
-    stream_seconds: Optional[float] = None
-
-    @property
-    def request(self) -> str:
-        return f"{self.method} {self.path}"
 
 
 class Gateway:
@@ -79,28 +59,22 @@ class Gateway:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._transport = transport
-        self._retry_seconds = retry_seconds
-        self._clock = clock
-        self._sleep = sleep
-        self._date = ""
+        self._caller = Caller(transport, retry_seconds=retry_seconds, clock=clock, sleep=sleep)
 
     @property
     def host(self) -> str:
         """URL of the API server."""
-        return self._transport.host
+        return self._caller.host
 
     @property
     def server_time(self) -> str:
         """The server's clock at its last answer, RFC 3339 in UTC; empty before the first."""
-        if not self._date:
-            return ""
-        return parsedate_to_datetime(self._date).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self._caller.server_time
 
     def with_retry_seconds(self, retry_seconds: float) -> Gateway:
         """Return a gateway to the same cluster that gives up earlier, or later."""
         other = copy(self)
-        other._retry_seconds = retry_seconds
+        other._caller = self._caller.with_retry_seconds(retry_seconds)
         return other
 
     # reading
@@ -157,7 +131,7 @@ class Gateway:
         items: list[T] = []
         token = ""
         while True:
-            page = self._json(_Call(what, "GET", path, {**query, "continue": token} if token else query))
+            page = self._json(Call(what, "GET", path, {**query, "continue": token} if token else query))
             items.extend(map(convert, page.get("items") or ()))
             metadata = page.get("metadata") or {}
             token = metadata.get("continue") or ""
@@ -166,11 +140,11 @@ class Gateway:
 
     def get(self, resource: ResourceType, name: str, namespace: Optional[str] = None) -> Object:
         """Return one object. Raises NotFound."""
-        return self._json(_Call(_what("read", resource, name, namespace), "GET", resource.path(namespace, name), {}))
+        return self._json(Call(_what("read", resource, name, namespace), "GET", resource.path(namespace, name)))
 
     def read_raw(self, path: str) -> Object:
         """Return the JSON document at a path of the API."""
-        return self._json(_Call(f"read {path}", "GET", path, {}))
+        return self._json(Call(f"read {path}", "GET", path))
 
     def served_versions(self, group: str) -> tuple[str, ...]:
         """Return the served versions of an API group, the preferred one first; empty if the group is absent."""
@@ -208,7 +182,7 @@ class Gateway:
             "spec": {"resourceAttributes": attributes},
         }
         path = SELF_SUBJECT_ACCESS_REVIEWS.path()
-        answer = self._json(_Call(f"ask for the right to {verb} {resource.full_name}", "POST", path, {}, _dump(review)))
+        answer = self._json(Call(f"ask for the right to {verb} {resource.full_name}", "POST", path, body=_dump(review)))
         return bool((answer.get("status") or {}).get("allowed"))
 
     def watch(
@@ -237,8 +211,8 @@ class Gateway:
         if field_selector:
             query["fieldSelector"] = field_selector
         what = f"watch {resource.full_name}" + (f" in namespace {namespace}" if namespace else "")
-        call = _Call(what, "GET", resource.path(namespace), query, stream_seconds=timeout_seconds + 30.0)
-        answer = self._call(call)
+        call = Call(what, "GET", resource.path(namespace), query, stream_seconds=timeout_seconds + 30.0)
+        answer = self._caller.call(call)
         try:
             for line in answer.lines():
                 event = _loads(line)
@@ -327,7 +301,7 @@ class Gateway:
             body["dryRun"] = ["All"]
         what = _what("delete", resource, name, namespace)
         path = resource.path(namespace, name)
-        return self._json(_Call(what, "DELETE", path, {}, _dump(body), repeatable=dry_run))
+        return self._json(Call(what, "DELETE", path, body=_dump(body), repeatable=dry_run))
 
     def put_subresource(
         self,
@@ -341,7 +315,7 @@ class Gateway:
         """Ask for an action on an object: PUT .../C(plural)/C(name)/C(verb), such as virtualmachines/web-1/stop."""
         what = f"{verb} {plural} {namespace}/{name}"
         path = f"/apis/{group_version}/namespaces/{namespace}/{plural}/{name}/{verb}"
-        self._call(_Call(what, "PUT", path, {}, _dump(body or {}), repeatable=False))
+        self._caller.call(Call(what, "PUT", path, body=_dump(body or {}), repeatable=False))
 
     def _write(
         self,
@@ -359,12 +333,10 @@ class Gateway:
         if dry_run:
             query["dryRun"] = "All"
         what = _what(verb, resource, name, namespace)
-        return self._json(_Call(what, method, path, query, _dump(body), content_type, repeatable=dry_run))
+        return self._json(Call(what, method, path, query, _dump(body), content_type, repeatable=dry_run))
 
-    # one call
-
-    def _json(self, call: _Call) -> Object:
-        answer = self._call(call)
+    def _json(self, call: Call) -> Object:
+        answer = self._caller.call(call)
         try:
             document = _loads(answer.body)
         except ValueError:
@@ -378,56 +350,6 @@ class Gateway:
                 hint=api_errors.HOST_HINT,
             )
         return document
-
-    def _call(self, call: _Call) -> Answer:
-        started = self._clock()
-        delay = _FIRST_DELAY_SECONDS
-        while True:
-            wait = delay
-            try:
-                answer = self._transport.send(
-                    call.method,
-                    call.path,
-                    query=call.query,
-                    body=call.body,
-                    content_type=call.content_type,
-                    stream_seconds=call.stream_seconds,
-                )
-            except NotSent as error:
-                failure = api_errors.unreachable(call.what, call.request, error.reason)
-                if error.permanent:
-                    raise failure from error
-            except AnswerLost as error:
-                unknown = not call.repeatable
-                failure = api_errors.unreachable(call.what, call.request, error.reason, unknown=unknown)
-                if unknown:
-                    raise failure from error
-            else:
-                self._date = answer.headers.get("Date") or self._date
-                if 200 <= answer.status < 300:
-                    return answer
-                failure = self._failure(call, answer)
-                wait = max(delay, failure.retry_after_seconds or 0.0)
-            patience = self._retry_seconds if self._date else min(self._retry_seconds, FIRST_CONTACT_SECONDS)
-            if self._clock() - started + wait > patience:
-                raise failure
-            self._sleep(wait)
-            delay = min(delay * 2, _LONGEST_DELAY_SECONDS)
-
-    @staticmethod
-    def _failure(call: _Call, answer: Answer) -> ApiError:
-        """Return the error to raise if time is up; raises at once what repeating cannot or must not change."""
-        body = answer.body if answer.stream is None else answer.stream.read()
-        error = api_errors.from_answer(call.what, call.request, answer.status, answer.headers, body)
-        throttled = answer.status == 429
-        passing = throttled or (call.repeatable and answer.status in api_errors.PASSING)
-        if not passing or api_errors.blocked_by_budget(error):
-            if answer.status in _UNCERTAIN:
-                raise api_errors.unreachable(call.what, call.request, error.message, last=error, unknown=True)
-            raise error
-        failure = api_errors.unreachable(call.what, call.request, error.message, last=error)
-        failure.retry_after_seconds = error.retry_after_seconds
-        return failure
 
 
 def _unchanged(item: Object) -> Object:

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, Mapping
+from typing import Any, Callable, Mapping
 
 from ..errors import InvalidInput
+from .selectors import requirement_matches
 
 Labels = Mapping[str, str]
 Test = Callable[[Labels], bool]
@@ -30,35 +31,29 @@ def label_test(selector: str, option: str = "label_selector") -> Test:
     The grammar is that of apimachinery pkg/labels/selector.go without C(<) and C(>); C(!=) and C(notin) also match
     objects without the label. An empty selector matches everything. Raises InvalidInput naming C(option).
     """
-    if not selector.strip():
-        return lambda labels: True
-    tests = [_requirement(part.strip(), selector, option) for part in _SEPARATOR.split(selector)]
-    return lambda labels: all(test(labels) for test in tests)
+    parts = _SEPARATOR.split(selector) if selector.strip() else []
+    requirements = [_requirement(part.strip(), selector, option) for part in parts]
+    return lambda labels: all(requirement_matches(labels, requirement) for requirement in requirements)
 
 
-def _requirement(text: str, selector: str, option: str) -> Test:
+def _requirement(text: str, selector: str, option: str) -> dict[str, Any]:
+    """Return one requirement as the API writes it in matchExpressions."""
     match = _EQUALITY.match(text)
     if match:
         key, operator, value = match.groups()
-        return _one_of(key, (value,), operator != "!=")
+        return {"key": key, "operator": "NotIn" if operator == "!=" else "In", "values": (value,)}
     match = _SET.match(text)
     if match:
         key, operator, inside = match.groups()
         values = tuple(value.strip() for value in inside.split(","))
         if all(_WHOLE_VALUE.match(value) for value in values):
-            return _one_of(key, values, operator == "in")
+            return {"key": key, "operator": "In" if operator == "in" else "NotIn", "values": values}
     match = _EXISTS.match(text)
     if match:
         negated, key = match.groups()
-        return lambda labels: (key in labels) is not bool(negated)
+        return {"key": key, "operator": "DoesNotExist" if negated else "Exists"}
     raise InvalidInput(
         option,
         selector,
         f"{text!r} is not a label requirement; write key=value, key!=value, key in (a, b), key notin (a), key or !key",
     )
-
-
-def _one_of(key: str, values: tuple[str, ...], wanted: bool) -> Test:
-    if wanted:
-        return lambda labels: labels.get(key) in values
-    return lambda labels: labels.get(key) not in values

@@ -56,7 +56,7 @@ def parse_vm(
     *,
     requests: Optional[Resources] = None,
     usage: Optional[Usage] = None,
-    launcher_selector: Object = _NOTHING,
+    launcher_selector: Optional[Object] = None,
 ) -> VirtualMachine:
     """Return the value of a VM with its instance; either may be None, not both.
 
@@ -122,7 +122,7 @@ def parse_instance(
     *,
     requests: Optional[Resources] = None,
     usage: Optional[Usage] = None,
-    launcher_selector: Object = _NOTHING,
+    launcher_selector: Optional[Object] = None,
 ) -> Instance:
     """Return the value of a VirtualMachineInstance."""
     metadata, status = vmi["metadata"], vmi.get("status") or _NOTHING
@@ -142,7 +142,7 @@ def parse_instance(
         deleting="deletionTimestamp" in metadata,
         requests=requests,
         usage=usage,
-        launcher_selector=launcher_selector,
+        launcher_selector=launcher_selector or {},
     )
 
 

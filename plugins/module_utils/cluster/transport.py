@@ -25,6 +25,8 @@ except ImportError:  # comes with the kubernetes library, whose absence is repor
 
 USER_AGENT = "ocpv-scale"
 CONNECT_TIMEOUT_SECONDS = 10.0
+# said before anything of the request is sent, and not cured by waiting
+_HANDSHAKE_FAILURES = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 READ_TIMEOUT_SECONDS = 70.0  # the API server itself gives up after 60
 
 
@@ -47,7 +49,7 @@ class AnswerLost(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; C(headers) can be asked in any case. C(stream) instead of C(body) when it was asked for."""
+    """An HTTP answer; C(headers) can be asked in any case. A good answer has a C(stream) for C(body) if asked for."""
 
     status: int
     headers: Mapping[str, str]
@@ -114,19 +116,23 @@ class Transport:
                     read=READ_TIMEOUT_SECONDS if stream_seconds is None else stream_seconds,
                 ),
             )
+            if stream_seconds is not None and response.status < 300:
+                return Answer(response.status, response.headers, stream=response)
+            return Answer(response.status, response.headers, response.data)
         except (http_errors.NewConnectionError, http_errors.ConnectTimeoutError) as error:
             raise NotSent(reason_of(error), permanent=_unknown_host(error)) from error
         except http_errors.SSLError as error:
-            raise NotSent(reason_of(error), permanent="CERTIFICATE_VERIFY_FAILED" in str(error)) from error
-        except (http_errors.LocationValueError, http_errors.ProxyError) as error:
+            if any(text in str(error) for text in _HANDSHAKE_FAILURES):
+                raise NotSent(reason_of(error), permanent=True) from error
+            raise AnswerLost(reason_of(error)) from error
+        except http_errors.ProxyError as error:
+            raise NotSent(reason_of(error)) from error
+        except http_errors.LocationValueError as error:
             raise NotSent(reason_of(error), permanent=True) from error
         except http_errors.HTTPError as error:
             raise AnswerLost(reason_of(error)) from error
         except OSError as error:  # an unreadable certificate or key file
             raise NotSent(reason_of(error), permanent=True) from error
-        if stream_seconds is not None:
-            return Answer(response.status, response.headers, stream=response)
-        return Answer(response.status, response.headers, response.data)
 
     def _headers(self, content_type: Optional[str], *, compressed: bool) -> dict[str, str]:
         headers = dict(self._default_headers)

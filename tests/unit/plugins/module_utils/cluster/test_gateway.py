@@ -148,6 +148,18 @@ class TestRetries:
             make_gateway("http://api.cluster.invalid:6443").list(resources.PODS)
         assert fake_time.slept == []
 
+    def test_a_server_without_tls_is_not_tried_again(
+        self, api: HttpApi, make_gateway: Callable[..., Gateway], fake_time: FakeTime
+    ) -> None:
+        with pytest.raises(Unreachable, match="Could not list pods"):
+            make_gateway(api.url.replace("http:", "https:")).list(resources.PODS)
+        assert fake_time.slept == []
+
+    def test_the_server_s_time_is_known_to_all_gateways_to_it(self, gateway: Gateway) -> None:
+        impatient = gateway.with_retry_seconds(1)
+        impatient.server_version()
+        assert gateway.server_time == CAPTURED_AT
+
     def test_patience_can_be_shortened(self, api: HttpApi, gateway: Gateway, fake_time: FakeTime) -> None:
         api.routes[PODS] = BUSY
         with pytest.raises(Unreachable):
