@@ -328,9 +328,10 @@ def test_the_report_counts_and_the_contradiction_is_told() -> None:
     assert "nothing that was read explains it" in the(other, "contradiction").message
 
 
-def test_reported_and_predicted_agree_without_contradiction() -> None:
+@pytest.mark.parametrize("storage", [[STORAGE_LIVE], []])
+def test_reported_and_predicted_agree_without_contradiction(storage: list[Obj]) -> None:
     report = not_live("DisksNotLiveMigratable", NOT_SHARED.format(claim="disk"))
-    found = verdict(*on_disk(report, STORAGE_LIVE, modes=RWO))
+    found = verdict(*on_disk(report, *storage, modes=RWO))
     assert (found.way, found.migration_method) == ("storage_live", "BlockMigration")
     assert {"not_live_migratable", "claim_not_shared"} <= codes(found)
     assert "contradiction" not in codes(found)
