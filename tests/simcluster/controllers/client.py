@@ -65,18 +65,26 @@ class Client:
             data = orjson.dumps(body)
             headers = {**headers, "Content-Type": content_type or "application/json"}
         for attempt in range(_ATTEMPTS):
+            status, wait, answer = await self._exchange(method, path, params, data, headers)
+            if status < 400:
+                return answer
+            if status not in (429, 503) or wait is None or attempt == _ATTEMPTS - 1:
+                raise ApiError(status, answer)
+            await asyncio.sleep(min(float(wait), 5.0))
+        raise AssertionError("unreachable")
+
+    async def _exchange(
+        self, method: str, path: str, params: dict[str, str] | None, data: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, str | None, Obj]:
+        """Status, Retry-After and decoded body of one answer."""
+        try:
             async with self._session.request(
                 method, self._url + path, params=params, data=data, headers=headers
             ) as response:
-                text = await response.read()
-                answer = _decoded(text)
-                if response.status < 400:
-                    return answer
-                wait = response.headers.get("Retry-After")
-                if response.status not in (429, 503) or wait is None or attempt == _ATTEMPTS - 1:
-                    raise ApiError(response.status, answer)
-            await asyncio.sleep(min(float(wait), 5.0))
-        raise AssertionError("unreachable")
+                body = await response.read()
+                return response.status, response.headers.get("Retry-After"), _decoded(body)
+        except aiohttp.ClientError as error:
+            raise ConnectionError(f"{method} {path}: {error}") from error
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Obj:
         """One object."""
@@ -105,18 +113,21 @@ class Client:
             **params,
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_read=timeout_seconds + 30)
-        async with self._session.get(
-            self._url + kind.path(namespace), params=query, headers=self._headers, timeout=timeout
-        ) as response:
-            if response.status >= 400:
-                raise ApiError(response.status, _decoded(await response.read()))
-            rest = b""
-            async for chunk in response.content.iter_any():
-                lines = (rest + chunk).split(b"\n")
-                rest = lines.pop()
-                for line in lines:
-                    if line:
-                        yield orjson.loads(line)
+        try:
+            async with self._session.get(
+                self._url + kind.path(namespace), params=query, headers=self._headers, timeout=timeout
+            ) as response:
+                if response.status >= 400:
+                    raise ApiError(response.status, _decoded(await response.read()))
+                rest = b""
+                async for chunk in response.content.iter_any():
+                    lines = (rest + chunk).split(b"\n")
+                    rest = lines.pop()
+                    for line in lines:
+                        if line:
+                            yield orjson.loads(line)
+        except aiohttp.ClientError as error:
+            raise ConnectionError(f"watch of {kind.plural}: {error}") from error
 
     async def create(self, kind: Kind, obj: Obj, subresource: str = "", name: str = "") -> Obj:
         """Create an object, or POST to the subresource of the one called C(name)."""

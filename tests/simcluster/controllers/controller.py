@@ -138,7 +138,7 @@ class Controller:
         }
         try:
             await self.client.create(EVENTS, event)
-        except (ApiError, OSError, TimeoutError) as error:
+        except (ApiError, OSError) as error:
             log.debug("event %s: %s", reason, error)
 
 

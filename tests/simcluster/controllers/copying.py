@@ -13,8 +13,6 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
 from ..quantity import whole
 from ..scenarios.values import DIRTY_RATE_ANNOTATION
 from . import kinds
@@ -87,7 +85,7 @@ class Migrating:
                 await self._run()
             except _Stopped:
                 pass
-            except (ApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (ApiError, OSError) as error:
                 log.info("migration of %s: %s", "/".join(self._key), error)
                 await asyncio.sleep(0.1)
                 continue

@@ -12,7 +12,6 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
-import aiohttp
 import orjson
 
 from .client import ApiError, Client, Obj
@@ -101,7 +100,7 @@ class Informer[T]:
                     wait = 30.0
                 elif error.code != 410:
                     log.warning("%s: %s", self.kind.plural, error)
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            except OSError as error:
                 log.info("%s: %s", self.kind.plural, error)
             await asyncio.sleep(wait)
             wait = min(wait * 2, 5.0) if wait < 5.0 else wait
@@ -132,7 +131,7 @@ class Informer[T]:
                     self._remove(_key(obj), int(version))
                 elif event["type"] != "BOOKMARK":
                     self._store(obj, int(version))
-        except (aiohttp.ClientError, OSError, TimeoutError):
+        except OSError:
             await asyncio.sleep(0.2)
         return version
 

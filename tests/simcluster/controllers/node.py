@@ -71,7 +71,7 @@ class NodeController(Controller):
             for key in list(self.caches.nodes.items):
                 try:
                     await self._beat(key, kubelets)
-                except (ApiError, OSError, TimeoutError):
+                except (ApiError, OSError):
                     continue
 
     async def _beat(self, key: Key, kubelet: bool) -> None:

@@ -7,8 +7,6 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-import aiohttp
-
 from ..clock import Clock
 from .client import ApiError
 from .informer import Key
@@ -75,7 +73,7 @@ class WorkQueue:
             self._running.add(key)
             try:
                 again = await self._reconcile(key)
-            except (ApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            except (ApiError, OSError) as error:
                 self._failed(key, error)
             except Exception:
                 log.exception("%s: %s", self.name, "/".join(key))

@@ -1,4 +1,4 @@
-"""What the controllers make of an instance agrees with the scenarios, which were written from the same rules apart."""
+"""Launcher pods, conditions and status: by tables, and settled for everything a scenario starts with."""
 
 from __future__ import annotations
 

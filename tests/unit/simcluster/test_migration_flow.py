@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from simcluster.testing import Client, SimCluster
+from unit.simcluster.flow import eventually
 
 Obj = dict[str, Any]
 KUBEVIRT = "/apis/kubevirt.io/v1"
@@ -27,18 +28,6 @@ def cluster() -> Iterator[SimCluster]:
 @pytest.fixture
 def api(cluster: SimCluster) -> Client:
     return cluster.client()
-
-
-def eventually[T](read: Callable[[], T], good: Callable[[T], bool], seconds: float = 15.0) -> T:
-    """The first value that is good; fails with the last one."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = read()
-        if good(value):
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s; last: {json.dumps(value, default=str)[:3000]}")
-        time.sleep(0.02)
 
 
 def vmi_path(namespace: str, name: str) -> str:
