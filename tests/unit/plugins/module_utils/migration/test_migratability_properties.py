@@ -153,6 +153,7 @@ def test_moving_now_needs_a_running_vm_and_no_passing_obstacle(machine: dict[str
 def test_a_further_volume_that_is_not_shared_never_makes_it_better(
     machine: dict[str, Any], modes: tuple[str, ...], bound: bool
 ) -> None:
+    machine = {**machine, "wish": True}
     worse = {
         **machine,
         "volumes": [*machine["volumes"], api.of_claim("further", "further")],
