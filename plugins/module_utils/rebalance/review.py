@@ -29,8 +29,8 @@ def review(snapshot: Snapshot, plan: Plan) -> tuple[Plan, list[Problem]]:
     problems on this snapshot.
 
     What it does stays as it is, and so does its digest: a run that was begun with it goes on with it. Moves with a
-    problem are taken as not made in what is told. Raises InvalidInput for a request in the plan that cannot be read, and for nodes or VMs in its request
-    that are not there.
+    problem are taken as not made in what is told. Raises InvalidInput for a request in the plan that cannot be read,
+    and for nodes or VMs in its request that are not there.
     """
     request = request_of(plan)
     if request.goal != MOVES:  # its moves are the plan's

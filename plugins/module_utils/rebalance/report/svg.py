@@ -34,12 +34,11 @@ def _text(x: float, y: float, text: str, **attributes: Any) -> str:
     return _element("text", escape(text), x=f"{x:.1f}", y=f"{y:.1f}", **attributes)
 
 
-def _ceiling(value: float) -> float:
-    """A round number above the value for the end of an axis: 1, 2, 2.5 or 5 times a power of ten."""
-    if value <= 0:
-        return 1.0
-    power = math.pow(10.0, math.floor(math.log10(value)))
-    return next(step * power for step in (1.0, 2.0, 2.5, 5.0, 10.0) if step * power >= value)
+def _ticks(end: float) -> list[float]:
+    """Round values from 0 up to at most the end of an axis, four to ten of them."""
+    power = math.pow(10.0, math.floor(math.log10(end)))
+    step = next(step * power for step in (0.1, 0.2, 0.25, 0.5, 1.0, 2.0) if end / (step * power) <= 8)
+    return [step * number for number in range(int(end / step + 1e-9) + 1)]
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -56,7 +55,7 @@ def node_rows(nodes: Sequence[Mapping[str, Any]], resource: str) -> str:
     Loads are shares of capacity; the axis ends at 100 % or at the highest load if that is more.
     """
     loads = [node[when][resource] for node in nodes for when in ("before", "after") if node[when]]
-    end = max([1.0] + [load for load in loads if load is not None])
+    end: float = max([1.0] + [load for load in loads if load is not None])
     plot = WIDTH - LABEL_WIDTH - 20
     labels = short_names([node["name"] for node in nodes])
 
@@ -130,15 +129,15 @@ def timeline(entries: Sequence[Mapping[str, Any]], stages: Sequence[str]) -> str
     """The moves as bars over time; each row is one slot, so the picture's height shows how many ran at once."""
     shown = [entry for entry in entries if entry["start_seconds"] is not None and entry["end_seconds"] is not None]
     rows = lanes(shown)
-    end = _ceiling(max((entry["end_seconds"] for entry in shown), default=1.0))
+    end = max(1.0, max((float(entry["end_seconds"]) for entry in shown), default=1.0))
     height = LANE_HEIGHT * len(rows) + 50
     left, plot = 10, TIMELINE_WIDTH - 20
     parts = []
-    for tick in range(6):
-        x = left + plot * tick / 5
+    for tick in _ticks(end):
+        x = left + plot * tick / end
         parts.append(_element("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=18, y2=height - 24, class_="grid"))
-        anchor = "start" if tick == 0 else "end" if tick == 5 else "middle"
-        parts.append(_text(x, height - 8, f"{end * tick / 5:g} s", class_="tick", text_anchor=anchor))
+        anchor = "start" if tick == 0 else "end" if tick > 0.97 * end else "middle"
+        parts.append(_text(x, height - 8, f"{tick:g} s", class_="tick", text_anchor=anchor))
     for stage in stages:
         starts = [entry["start_seconds"] for entry in shown if entry["stage"] == stage]
         if starts:
@@ -176,7 +175,7 @@ def predicted_against_actual(entries: Sequence[Mapping[str, Any]]) -> str:
         for entry in entries
         if entry["predicted_seconds"] and entry["actual_seconds"]
     ]
-    end = _ceiling(max((max(pair[:2]) for pair in pairs), default=1.0))
+    end = max(1.0, max((float(max(pair[:2])) for pair in pairs), default=1.0))
     height, left, bottom, top = 320, 60, 280, 10
     side = bottom - top
     right = WIDTH - 20
@@ -197,8 +196,7 @@ def predicted_against_actual(entries: Sequence[Mapping[str, Any]]) -> str:
             class_="grid",
         )
     ]
-    for tick in range(5):
-        value = end * tick / 4
+    for value in _ticks(end):
         parts.append(_text(across(value), bottom + 16, f"{value:g}", class_="tick", text_anchor="middle"))
         parts.append(_text(left - 6, up(value) + 4, f"{value:g}", class_="tick", text_anchor="end"))
     parts.append(_text((left + right) / 2, height - 6, "predicted seconds", class_="tick", text_anchor="middle"))
