@@ -42,8 +42,3 @@ class Clock:
 def rfc3339(moment: datetime) -> str:
     """A time as ``metav1.Time`` writes it: whole seconds, UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def rfc3339_micro(moment: datetime) -> str:
-    """A time as ``metav1.MicroTime`` writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

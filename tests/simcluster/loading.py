@@ -10,6 +10,7 @@ from typing import Any
 
 from .api.context import Cluster
 from .api.control import add_token
+from .api.defaults import has_generation
 from .rbac_defaults import bootstrap_objects
 from .scenarios import InvalidScenario, Scenario
 from .schema.resource import Resource
@@ -18,7 +19,6 @@ Obj = dict[str, Any]
 CONFIG_NAMESPACE = "simcluster"
 _SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease", CONFIG_NAMESPACE)
 _UIDS = uuid.UUID("6e2c2a5e-59a5-5d5f-9d4c-0a7f3a7f5b52")
-_STATELESS_GENERATION = ("", "storage.k8s.io", "rbac.authorization.k8s.io", "coordination.k8s.io", "scheduling.k8s.io")
 
 
 def load(cluster: Cluster, scenario: Scenario) -> int:
@@ -83,7 +83,7 @@ def _complete(cluster: Cluster, resource: Resource, obj: Obj) -> None:
     path = f"{resource.qualified}/{meta.get('namespace', '')}/{meta['name']}"
     meta.setdefault("uid", str(uuid.uuid5(_UIDS, path)))
     meta.setdefault("creationTimestamp", cluster.now())
-    if resource.group not in _STATELESS_GENERATION:
+    if has_generation(resource):
         meta.setdefault("generation", 1)
 
 

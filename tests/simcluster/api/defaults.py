@@ -11,6 +11,18 @@ from ..quantity import whole
 from ..schema.resource import Resource
 
 Obj = dict[str, Any]
+_UNCOUNTED_GROUPS = (
+    "",
+    "storage.k8s.io",
+    "rbac.authorization.k8s.io",
+    "coordination.k8s.io",
+    "scheduling.k8s.io",
+)
+
+
+def has_generation(resource: Resource) -> bool:
+    """Whether changes of the specification are counted in ``metadata.generation``."""
+    return resource.group not in _UNCOUNTED_GROUPS or (resource.group == "" and resource.plural == "pods")
 
 
 def prepare_new(resource: Resource, obj: Obj) -> None:

@@ -14,7 +14,7 @@ from .. import admission
 from ..clock import rfc3339
 from ..schema.resource import Resource
 from ..store import Entry
-from .errors import bad_request, conflict, not_found, of_admission
+from .errors import bad_request, not_found, of_admission, precondition_failed
 from .lists import page
 
 if TYPE_CHECKING:
@@ -205,6 +205,4 @@ def _check_preconditions(resource: Resource, entry: Entry, meta: Obj, wanted: Op
             f"({entry.version}). The object might have been modified"
         )
     if problem:
-        error = conflict(resource, entry.name, problem)
-        error.body["details"]["kind"] = resource.kind
-        raise error
+        raise precondition_failed(resource, entry.name, problem)

@@ -135,6 +135,21 @@ def forbidden(user: User, target: Target) -> StatusError:
     return StatusError(403, "Forbidden", text, {**found, "kind": target.plural})
 
 
+def version_needed(resource: Resource, name: str) -> StatusError:
+    """422 of an update without resourceVersion, which names the plural where others name the kind."""
+    body = "Invalid value: 0: must be specified for an update"
+    causes = [{"reason": "FieldValueInvalid", "message": body, "field": "metadata.resourceVersion"}]
+    text = f"{resource.qualified} {go_quote(name)} is invalid: metadata.resourceVersion: {body}"
+    return StatusError(422, "Invalid", text, details(resource, name, causes=causes))
+
+
+def precondition_failed(resource: Resource, name: str, problem: str) -> StatusError:
+    """409 of a delete, which names the kind where others name the plural."""
+    qualified = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    text = f'Operation cannot be fulfilled on {qualified} "{name}": {problem}'
+    return StatusError(409, "Conflict", text, {**details(resource, name), "kind": resource.kind})
+
+
 def method_not_allowed() -> StatusError:
     """405."""
     return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})

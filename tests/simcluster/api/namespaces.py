@@ -22,15 +22,14 @@ Obj = dict[str, Any]
 _REAP_SECONDS = 0.2
 
 
-def require(call: Call, resource: Resource, namespace: str) -> None:
-    """Raises StatusError unless the namespace takes new objects."""
+def require(call: Call, resource: Resource, namespace: str, name: str) -> None:
+    """Raises StatusError unless the namespace takes new objects such as the one called ``name``."""
     found = call.cluster.lookup.get("", "namespaces", "", namespace)
     if found is None:
         text = f'namespaces "{namespace}" not found'
         raise StatusError(404, "NotFound", text, {"name": namespace, "kind": "namespaces"})
     if found.get("status", {}).get("phase") != "Terminating":
         return
-    name = call.target.name
     named = f' "{name}"' if name else ""
     cause = {
         "reason": "NamespaceTerminating",

@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any
 
 import orjson
-import yaml
 
 from .. import subresources
 from ..actions import SubresourceRequest, Write
 from ..auth import ACCOUNT_PREFIX, MASTERS, User
 from ..schema.errors import SchemaInvalid
 from ..schema.resource import Resource
-from . import deletion, metrics, patch, protobuf, reviews, scale, write
+from . import deletion, metrics, patch, reviews, scale, write
+from .body import decoded
 from .context import Call
 from .discovery import METRICS, SUBRESOURCES
 from .errors import (
@@ -38,7 +38,6 @@ _ACTING = {
     ("", "pods", "eviction"): "pods",
     ("", "pods", "binding"): "pods",
 }
-_BODY_TYPES = ("application/json", "application/yaml", protobuf.CONTENT_TYPE)
 _REVIEWS = ("selfsubjectaccessreviews", "subjectaccessreviews", "selfsubjectreviews")
 
 
@@ -55,12 +54,16 @@ def served(call: Call) -> Resource:
     """The resource of a request; raises the 404 that fits."""
     target, registry = call.target, call.cluster.registry
     resource = registry.find(target.group or "", target.plural)
-    if resource is not None and target.version in resource.versions:
+    if resource is not None and target.version in resource.versions and _scope_fits(resource, target):
         return resource
     known = any(r.builtin and r.group == target.group and target.version in r.versions for r in registry.resources())
     if known:
         raise no_such_resource()
     raise page_not_found()
+
+
+def _scope_fits(resource: Resource, target: Target) -> bool:
+    return resource.namespaced or not target.namespace or resource.plural == "namespaces"
 
 
 def answer(call: Call) -> Answer:
@@ -89,27 +92,6 @@ def answer(call: Call) -> Answer:
         case "DELETE" if not target.subresource:
             return _delete(call, resource)
     raise method_not_allowed()
-
-
-def decoded(call: Call) -> Any:
-    """The body of a write, JSON or YAML; raises StatusError (400, 415)."""
-    if call.content_type in ("application/yaml", patch.APPLY):
-        try:
-            return yaml.load(call.body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except yaml.YAMLError as error:
-            raise bad_request(f"error converting YAML to JSON: {error}") from error
-    if call.content_type == protobuf.CONTENT_TYPE:
-        try:
-            return protobuf.decode(call.body)
-        except (protobuf.Undecodable, UnicodeDecodeError) as error:
-            raise bad_request(f"the protobuf body cannot be decoded: {error}") from error
-    if call.content_type not in ("", "application/json") and call.method not in ("PATCH", "DELETE"):
-        raise unsupported_media_type(*_BODY_TYPES)
-    try:
-        return orjson.loads(call.body)
-    except orjson.JSONDecodeError as error:
-        kind = call.target.plural
-        raise bad_request(f"couldn't get version/kind; json parse error: {error} ({kind})") from error
 
 
 def _read(call: Call, resource: Resource) -> Answer:
@@ -199,7 +181,7 @@ def _absent_status(call: Call, resource: Resource) -> Exception:
 def _subresource(call: Call, resource: Resource) -> Answer:
     target = call.target
     if target.subresource == "scale" and resource.has_scale:
-        return Answer(200, orjson.dumps(scale.answer(call, resource, decoded)))
+        return Answer(200, orjson.dumps(scale.answer(call, resource)))
     if (resource.group, resource.plural, target.subresource) == ("", "serviceaccounts", "token"):
         if call.method != "POST":
             raise method_not_allowed()

@@ -5,18 +5,18 @@ Source: apiextensions-apiserver ``pkg/registry/customresource/etcd.go`` (ScaleRE
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ..schema.resource import Resource
 from . import patch, write
+from .body import decoded
 from .context import Call
 from .errors import method_not_allowed, not_found
 
 Obj = dict[str, Any]
 
 
-def answer(call: Call, resource: Resource, decoded: Callable[[Call], Any]) -> Obj:
+def answer(call: Call, resource: Resource) -> Obj:
     """GET, PUT or PATCH; returns the Scale."""
     cluster, target = call.cluster, call.target
     entry = cluster.store.get(resource, target.namespace, target.name)

@@ -41,11 +41,6 @@ class Selection:
                 return False
         return all(fulfils(requirement, entry.labels) for requirement in self.labels)
 
-    @property
-    def exact_name(self) -> str:
-        """The value of ``metadata.name=``, else empty."""
-        return next((v for label, op, v in self.fields if label == "metadata.name" and op == "="), "")
-
 
 def _field(entry: Entry, label: str) -> str:
     if label == "metadata.name":
@@ -60,11 +55,6 @@ def parse_selection(query: Mapping[str, str], table: Table) -> Selection:
     labels = tuple(_requirement(text) for text in _split(query.get("labelSelector", "")))
     fields = tuple(_field_term(text, table) for text in _split(query.get("fieldSelector", "")))
     return Selection(labels, fields)
-
-
-def matches_labels(text: str, labels: Mapping[str, str]) -> bool:
-    """Whether labels satisfy a selector's text; raises StatusError (400)."""
-    return all(fulfils(_requirement(part), labels) for part in _split(text))
 
 
 def _split(text: str) -> list[str]:

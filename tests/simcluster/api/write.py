@@ -18,23 +18,22 @@ from ..schema.resource import Resource
 from ..store import Entry
 from . import deletion, namespaces
 from .context import Call
-from .defaults import prepare_new
+from .defaults import has_generation, prepare_new
 from .errors import (
     STALE,
     StatusError,
     already_exists,
     bad_request,
     conflict,
-    invalid,
     not_found,
     of_admission,
     of_apply,
     of_schema,
+    version_needed,
 )
 from .names import generated
 
 Obj = dict[str, Any]
-_SPECLESS_GENERATION = {"", "storage.k8s.io", "rbac.authorization.k8s.io", "coordination.k8s.io", "scheduling.k8s.io"}
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,7 @@ def update(call: Call, resource: Resource, version: str, obj: Obj) -> Outcome:
         call.warnings += call.cluster.registry.decode(resource, version, obj, field_validation=_field_validation(call))
         meta = obj["metadata"]
         if not resource.builtin and not meta.get("resourceVersion"):
-            raise invalid(
-                resource, target.name, "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
-            )
+            raise version_needed(resource, target.name)
         stored_uid = entry.obj()["metadata"].get("uid")
         if meta.get("uid") and meta["uid"] != stored_uid:
             text = (
@@ -163,13 +160,13 @@ def _create(call: Call, resource: Resource, version: str, obj: Obj, *, tracked: 
     meta["uid"] = str(uuid.uuid4())
     meta["creationTimestamp"] = cluster.now()
     meta.pop("generation", None)
-    if _has_generation(resource):
+    if has_generation(resource):
         meta["generation"] = 1
     if resource.has_status:
         obj.pop("status", None)
     prepare_new(resource, obj)
     if resource.namespaced:
-        namespaces.require(call, resource, target.namespace)
+        namespaces.require(call, resource, target.namespace, name or "")
     request = _admission(call, resource, version, "CREATE", obj, None)
     admission.mutate(request, cluster.lookup)
     cluster.registry.decode(resource, version, obj, field_validation="Ignore")
@@ -265,16 +262,12 @@ def _keep_system_fields(old: Obj, new: Obj) -> None:
 
 
 def _set_generation(resource: Resource, old: Obj, new: Obj) -> None:
-    if not _has_generation(resource):
+    if not has_generation(resource):
         return
     ignored = {"metadata", "status"} if resource.has_status else {"metadata"}
     changed = any(new.get(key) != old.get(key) for key in (new.keys() | old.keys()) - ignored)
     if changed:
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
-
-
-def _has_generation(resource: Resource) -> bool:
-    return resource.group not in _SPECLESS_GENERATION or (resource.group == "" and resource.plural == "pods")
 
 
 def _track(call: Call, resource: Resource, version: str, old: Obj | None, new: Obj) -> None:

@@ -227,3 +227,52 @@ def test_a_new_machine_gets_what_the_webhook_adds(client: Client) -> None:
     refused = client.post(MACHINES, both)
     assert refused.status == 422 and "mutually exclusive" in refused.json()["message"]
     assert refused.json()["details"]["causes"][0]["field"] == "spec.running"
+
+
+def test_a_key_that_is_there_twice(client: Client) -> None:
+    text = b'{"metadata": {"name": "a"}, "data": {"x": "1", "x": "2", "y": "3", "y": "4"}}'
+    warned = client.request("POST", CONFIG_MAPS, text)
+    assert warned.status == 201 and warned.json()["data"]["x"] == "2"
+    assert warned.warnings == ['duplicate field "data.x"', 'duplicate field "data.y"']
+    refused = client.request("POST", CONFIG_MAPS, text, params={"fieldValidation": "Strict"})
+    assert refused.status == 400 and 'strict decoding error: duplicate field "data.x"' in refused.json()["message"]
+    silent = client.request("PUT", f"{CONFIG_MAPS}/a", text, params={"fieldValidation": "Ignore"})
+    assert silent.status == 200 and silent.warnings == []
+
+
+def test_yaml_is_taken_and_other_types_are_not(client: Client) -> None:
+    text = b"metadata: {name: a}\ndata: {x: '1'}\n"
+    assert client.request("POST", CONFIG_MAPS, text, content_type="application/yaml").status == 201
+    assert client.request("POST", CONFIG_MAPS, text, content_type="text/plain").status == 415
+    broken = client.request("POST", CONFIG_MAPS, b"a: [", content_type="application/yaml")
+    assert broken.status == 400 and "error converting YAML to JSON" in broken.json()["message"]
+
+
+def test_the_details_of_a_missing_version_name_the_plural(client: Client) -> None:
+    client.post(POLICIES, policy())
+    answer = client.put(f"{POLICIES}/p", policy(allowPostCopy=True)).json()
+    assert answer["message"].startswith('migrationpolicies.migrations.kubevirt.io "p" is invalid: metadata.resource')
+    assert answer["details"]["kind"] == "migrationpolicies"
+
+
+def test_replicas_through_the_scale_subresource(client: Client) -> None:
+    sets = "/apis/kubevirt.io/v1/namespaces/default/virtualmachineinstancereplicasets"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": machine()["spec"]["template"]["spec"]}
+    body = {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachineInstanceReplicaSet",
+        "metadata": {"name": "s"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": template},
+    }
+    assert client.post(sets, body).status == 201
+    scale = client.get(f"{sets}/s/scale").json()
+    assert (scale["kind"], scale["spec"]["replicas"]) == ("Scale", 1)
+    scale["spec"]["replicas"] = 4
+    assert client.put(f"{sets}/s/scale", scale).json()["spec"]["replicas"] == 4
+    assert client.patch(f"{sets}/s/scale", {"spec": {"replicas": 2}}).json()["spec"]["replicas"] == 2
+    assert client.get(f"{sets}/s").json()["spec"]["replicas"] == 2
+
+
+def test_a_resource_without_namespaces_is_not_found_in_one(client: Client) -> None:
+    assert client.get("/api/v1/namespaces/default/nodes").status == 404
+    assert client.get("/api/v1/namespaces/default").json()["kind"] == "Namespace"
