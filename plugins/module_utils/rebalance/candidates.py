@@ -13,7 +13,7 @@ from ..cluster.model import MigrationSettings, Snapshot, VirtualMachine
 from ..migration.migratability import Verdict, assess_all
 from .duration import DIRTY_RATES, Conditions, Forecast, predict, settings_for
 from .plan import COLD, LIVE
-from .request import PlanRequest
+from .request import OUTBOUND_LIMIT, PlanRequest, limits_in_force
 from .tiers import CRITICAL, DEV_TEST, tier_of, workload_of
 
 # how much a move disturbs, by tier; a cold move stops the VM
@@ -93,8 +93,9 @@ def move_conditions(
     return Conditions(
         settings=settings_for(vm, settings, snapshot.migration_policies, space),
         link_bytes_per_second=request.link_bytes_per_second,
-        sharing=settings.parallel_outbound_migrations_per_node,
+        sharing=limits_in_force(settings, request)[OUTBOUND_LIMIT],
         dirty_rate=DIRTY_RATES.get(workload, DIRTY_RATES[""]),
+        workload=workload,
     )
 
 

@@ -57,12 +57,13 @@ _BYTES_PER_GB = 10**9
 @dataclass(frozen=True)
 class Conditions:
     """What a move meets: the settings in force for this VM (policies applied), the link of a node, how many migrations
-    share it, and the dirty rate assumed where none was measured. Bytes per second."""
+    share it, and the dirty rate assumed for the VM's workload class where none was measured. Bytes per second."""
 
     settings: MigrationSettings
     link_bytes_per_second: float = DEFAULT_LINK_BYTES_PER_SECOND
     sharing: int = 1
     dirty_rate: float = DIRTY_RATES[""]
+    workload: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def _predict_live(vm: VirtualMachine, conditions: Conditions) -> Forecast:
         else:
             seconds, downtime = timeout or touched / bandwidth, 0.0
             obstacle = (
-                f"Its memory changes at {dirty / 1e6:.0f} MB/s and a migration sends {bandwidth / 1e6:.0f} MB/s: "
-                "with r >= 1 a live migration does not converge."
+                f"Its memory changes at {dirty / 1e6:.0f} MB/s ({_origin(measured, conditions)}) and a migration sends "
+                f"{bandwidth / 1e6:.0f} MB/s: with r >= 1 a live migration does not converge."
             )
     else:
         seconds, downtime = precopy(
@@ -156,6 +157,10 @@ def _predict_live(vm: VirtualMachine, conditions: Conditions) -> Forecast:
         bytes=int(seconds * bandwidth),
     )
     return Forecast(prediction, obstacle, timeout, ratio)
+
+
+def _origin(measured: Optional[float], conditions: Conditions) -> str:
+    return "measured" if measured is not None else f"assumed for workload {conditions.workload or 'of no class'}"
 
 
 def settings_for(

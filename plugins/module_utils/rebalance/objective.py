@@ -132,9 +132,10 @@ class Levels:
 
     def describe(self, source: str, target: str, limits: Sequence[float] = ()) -> str:
         """Return in words why to move from source to target: "worker-03 is at 91 % of memory requested, worker-07 at
-        34 %". The levels are those before the first move, in the resource in which the source is highest, measured
-        against C(limits) if given."""
-        here, there = self._first[source], self._first[target]
+        34 %". It is about the resource in which the source is highest, measured against C(limits) if given. The levels
+        are those before the first move, but for a target that others have left meanwhile."""
+        here = self._first[source]
+        there = tuple(map(min, self._first[target], self.levels(target)))
         index = max(range(len(here)), key=lambda i: here[i] - (limits[i] if limits else 0.0))
         what = self.words(self.resources[index])
         return f"{source} is at {here[index]:.0%} of {what}, {target} at {there[index]:.0%}".replace("%", " %")

@@ -10,6 +10,7 @@ one VM is parked on a third node meanwhile.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Iterable, Optional, Sequence
 
 from .board import Board
@@ -19,7 +20,7 @@ from .request import ExplicitMove
 from .rules import Refusal
 
 _AWAY_TARGETS = 40
-_AWAY_MACHINES = 6
+_AWAY_GROUPS = 12
 _LISTED_NODES = 3
 
 
@@ -146,35 +147,44 @@ def _drain_reason(board: Board, source: str, target: str) -> str:
 
 
 def _make_room(board: Board, candidate: Candidate) -> bool:
-    """Move one other VM away from a node that could take this one then."""
-    if board.room_for_moves < 2:
-        return False
+    """Move one or two other VMs away from a node that could take this one then."""
     key, mode = candidate.key, candidate.mode
     source = board.machine(key).node
-    wanted = board.books.demand(board.machine(key), mode)
     for _level, target in list(board.targets_by_level(key, mode))[:_AWAY_TARGETS]:
-        state = board.books.nodes[target]
-        short_memory = state.memory + wanted.memory - state.limit_memory
-        short_cpu = state.cpu + wanted.cpu - state.limit_cpu
-        others = [
-            other
-            for other in board.movable_on(target)
-            if other.mode == LIVE
-            and state.machines[other.key].memory >= short_memory
-            and state.machines[other.key].cpu >= short_cpu
-        ]
-        others.sort(key=lambda other: (state.machines[other.key].memory, other.key))
-        for other in others[:_AWAY_MACHINES]:
-            refuge = _target(board, other, {source, target})
-            if refuge is None:
-                continue
+        for others in _in_the_way(board, candidate, target):
             length = len(board.proposals)
-            board.take(other.key, refuge, other.mode, f"makes room on {target} for {key}")
-            if not board.affordable(key) and board.possible(key, target, mode):
+            away = board.room_for_moves > len(others) and all(
+                _send_away(board, item, key, source, target) for item in others
+            )
+            if away and not board.affordable(key) and board.possible(key, target, mode):
                 board.take(key, target, mode, _drain_reason(board, source, target))
                 return True
             board.rewind(length)
     return False
+
+
+def _in_the_way(board: Board, candidate: Candidate, target: str) -> Iterable[tuple[Candidate, ...]]:
+    """Yield VMs of the target, alone and in pairs, without which it would have room; the smallest first."""
+    state = board.books.nodes[target]
+    wanted = board.books.demand(board.machine(candidate.key), candidate.mode)
+    memory = state.memory + wanted.memory - state.limit_memory
+    cpu = state.cpu + wanted.cpu - state.limit_cpu
+    others = [other for other in board.movable_on(target) if other.mode == LIVE]
+    groups = [(other,) for other in others] + list(combinations(others, 2))
+    sizes = []
+    for group in groups:
+        held = [state.machines[other.key] for other in group]
+        if sum(item.memory for item in held) >= memory and sum(item.cpu for item in held) >= cpu:
+            sizes.append((len(group), sum(item.memory for item in held), [item.key for item in group], group))
+    return [group for _count, _memory, _keys, group in sorted(sizes, key=lambda item: item[:3])[:_AWAY_GROUPS]]
+
+
+def _send_away(board: Board, other: Candidate, key: str, source: str, target: str) -> bool:
+    refuge = _target(board, other, {source, target})
+    if refuge is None or board.affordable(other.key):
+        return False
+    board.take(other.key, refuge, other.mode, f"makes room on {target} for {key}")
+    return True
 
 
 def _fulfil_one(board: Board, candidate: Candidate, target: str) -> bool:

@@ -31,7 +31,7 @@ from .request import (
     limits_in_force,
 )
 from .schedule import Arrangement, arrange
-from .search import relieve
+from .search import balance, relieve
 
 _LISTED_OBSTACLES = 3
 
@@ -83,11 +83,8 @@ def _search(board: Board) -> dict[str, list[str]]:
     if request.goal == DRAIN:
         stay.update(drain(board, request.nodes))
     elif request.goal == BALANCE:
-        peaks = tuple(levels.balance()[resource].maximum for resource in levels.resources)
-        tolerance = request.tolerance_percent / 100
-        limits = tuple(min(mean + tolerance, peak) for mean, peak in zip(levels.mean(), peaks))
-        board.peaks = peaks
-        stay.update(_above(board, relieve(board, limits, beyond_limits=True), limits))
+        excesses, limits = balance(board, request.tolerance_percent / 100)
+        stay.update(_above(board, excesses, limits))
     elif request.goal == EVACUATE:
         percents = request.thresholds_percent
         limits = tuple(percents[resource] / 100 for resource in levels.resources)

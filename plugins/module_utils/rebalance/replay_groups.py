@@ -84,14 +84,10 @@ Near = Callable[[str], Iterable[Party]]
 
 
 def apart(party: Party, near: Near) -> str:
-    """Return which anti-affinity keeps the party away, its own or that of another one; empty if none does."""
+    """Return which of its own anti-affinity terms keeps the party away; empty if none does."""
     for term in party.apart:
         if any(other.is_matched_by(term) for other in near(term.key)):
             return f"a pod that the VM's anti-affinity ({term.key}) keeps away is there"
-    for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone", "topology.kubernetes.io/region"):
-        for other in near(key):
-            if any(term.key == key and party.is_matched_by(term) for term in other.apart):
-                return f"a pod there keeps the VM away by its anti-affinity ({key})"
     return ""
 
 

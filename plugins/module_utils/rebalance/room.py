@@ -133,11 +133,12 @@ def beyond(demand: Demand, held: Demand) -> Demand:
 
 
 def _less(headroom: float) -> str:
-    return f" less {headroom:.0%} headroom" if headroom else ""
+    return f" less {headroom * 100:.0f} % headroom" if headroom else ""
 
 
 def _over(node: str, what: str, share: float, rules: Rules) -> Refusal:
     return Refusal(
         "over_allocated",
-        f"{node} would hold {what} of {share:.0%} of its capacity, more than the {rules.allow_over_percent} % allowed",
+        f"{node} would hold {what} of {share * 100:.0f} % of its capacity, more than the {rules.allow_over_percent} % "
+        "allowed",
     )

@@ -21,8 +21,42 @@ from .plan import LIVE
 _EPSILON = 1e-9
 # a move that does not lower the highest level by so much is not worth it
 _LEAST_GAIN = 0.005
+# other paths of the search are tried in clusters of so many VMs times nodes
+_SMALL = 60_000
+_SHARES = (1.0, 0.5, 0.0)
 _EXCHANGE_TARGETS = 12
 _EXCHANGE_MACHINES = 12
+
+
+def balance(board: Board, tolerance: float) -> tuple[dict[str, float], Vector]:
+    """Move VMs off nodes above the mean level plus C(tolerance), a share; return the nodes still above, with the
+    excess, and the limits per resource.
+
+    Where nodes stay above, stricter limits are tried as well, which lead the search along other paths; of all attempts
+    the one with the lowest highest level is kept, the one with fewer moves if they are about equal.
+    """
+    levels = board.levels
+    peaks = tuple(levels.balance()[resource].maximum for resource in levels.resources)
+    mean = levels.mean()
+    length = len(board.proposals)
+
+    def attempt(share: float) -> dict[str, float]:
+        board.rewind(length)
+        board.peaks = peaks
+        return relieve(board, tuple(min(m + tolerance * share, p) for m, p in zip(mean, peaks)), beyond_limits=True)
+
+    found = []
+    small = len(board.candidates) * len(levels.members) <= _SMALL
+    for share in _SHARES if small else _SHARES[:1]:
+        stuck = attempt(share)
+        found.append((round(levels.top() / _LEAST_GAIN), len(board.proposals), -share))
+        if not stuck and share == 1.0:
+            break
+    best = -min(found)[2]
+    if best != -found[-1][2]:
+        attempt(best)
+    limits = tuple(min(m + tolerance, p) for m, p in zip(mean, peaks))
+    return {name: excess for name, excess in _excesses(board, limits).items() if excess > _EPSILON}, limits
 
 
 def relieve(board: Board, limits: Vector, *, beyond_limits: bool) -> dict[str, float]:

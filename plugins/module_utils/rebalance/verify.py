@@ -80,6 +80,7 @@ class _Replay:
             elif pod.node:
                 self._parties[pod.uid] = Party.of_pod(pod, snapshot.namespaces)
                 self._held.setdefault(pod.node, {})[pod.uid] = pod_demand(pod)
+        self._guards = {owner: party for owner, party in self._parties.items() if party.apart}
 
     def wave(self, wave: Wave) -> list[Problem]:
         """Play one wave: all targets are charged before any source is released, but for moves that wait for another one
@@ -122,7 +123,7 @@ class _Replay:
         demand = arriving_demand(vm, self._snapshot.virtualization, move.mode == COLD)
         found.extend(self._books.placement.refusals(self._books.machines[move.key], move.target, move.mode))
         found.extend(self._about_room(node, demand))
-        found.extend(self._about_pods(move, vm))
+        found.extend(self._about_pods(move))
         if not found and self._books.node_loss is not None:
             found.extend(self._books.node_loss.refusals(self._books.machines[move.key], move.target, move.mode))
         if not found:
@@ -190,7 +191,7 @@ class _Replay:
         if rules.basis == ALLOCATED and vcpus > allowed:
             found.append(Refusal("over_allocated", f"{node.name}: vCPUs would be {vcpus}m, {allowed:.0f}m are allowed"))
         for name, amount in demand.extended:
-            total = amount + sum(dict(d.extended).get(name, 0) for d in held)
+            total = amount + sum(more for d in held for other, more in d.extended if other == name)
             if total > room.extended.get(name, 0):
                 found.append(
                     Refusal(
@@ -200,61 +201,67 @@ class _Replay:
                 )
         return found
 
-    def _about_pods(self, move: Move, vm: VirtualMachine) -> list[Refusal]:
+    def _about_pods(self, move: Move) -> list[Refusal]:
         party = self._parties[move.key]
-        own_counts = [node for node, held in self._held.items() if move.key in held]
-        stays = [] if move.mode == COLD else own_counts
-        found = []
-        key_domains: dict[str, set[str]] = {}
+        # a live move's source pod stays while the target's is scheduled
+        stays = [] if move.mode == COLD else [node for node, held in self._held.items() if move.key in held]
 
         def near(topology_key: str) -> Iterable[Party]:
-            """The parties in the target's domain, the VM itself among them if its pod stays while it moves."""
-            if topology_key not in key_domains:
-                key_domains[topology_key] = set(self._domain_nodes(move.target, topology_key))
-            for name in key_domains[topology_key]:
-                for owner in self._held[name]:
-                    if owner != move.key or name in stays:
-                        yield self._parties[owner]
+            domain = self._domain(move.target, topology_key)
+            names = (
+                [] if domain is None else [name for name in self._held if self._domain(name, topology_key) == domain]
+            )
+            return self._present(names, move.key, stays)
 
-        message = apart(party, near)
+        found = []
+        message = apart(party, near) or self._kept_away(move, party, stays)
         if message:
             found.append(Refusal("anti_affinity", f"{move.target}: {message}"))
-        everywhere = (
-            [
-                self._parties[owner]
-                for name in self._held
-                for owner in self._held[name]
-                if owner != move.key or name in stays
-            ]
-            if party.near
-            else []
-        )
-        message = lonely(party, near, everywhere, lambda key: self._domain(move.target, key) is not None)
-        if message:
-            found.append(Refusal("affinity", f"{move.target}: {message}"))
+        if party.near:
+            everywhere = list(self._present(self._held, move.key, stays))
+            message = lonely(party, near, everywhere, lambda key: self._domain(move.target, key) is not None)
+            if message:
+                found.append(Refusal("affinity", f"{move.target}: {message}"))
         if party.spreads:
-            message = self._spread(move, vm, party, stays)
+            message = self._spread(move, party, stays)
             if message:
                 found.append(Refusal("topology_spread", f"{move.target}: {message}"))
         return found
 
-    def _spread(self, move: Move, vm: VirtualMachine, party: Party, stays: Sequence[str]) -> str:
+    def _present(self, names: Iterable[str], own: str, stays: Sequence[str]) -> Iterable[Party]:
+        """The parties on these nodes; the VM C(own) itself only where its pod stays."""
+        for name in names:
+            for owner in self._held[name]:
+                if owner != own or name in stays:
+                    yield self._parties[owner]
+
+    def _kept_away(self, move: Move, party: Party, stays: Sequence[str]) -> str:
+        """Which other one's anti-affinity keeps the VM away; empty if none does."""
+        for owner, guard in self._guards.items():
+            for term in guard.apart:
+                if not party.is_matched_by(term):
+                    continue
+                domain = self._domain(move.target, term.key)
+                for name, held in self._held.items():
+                    if owner not in held or (owner == move.key and name not in stays):
+                        continue
+                    if domain is not None and self._domain(name, term.key) == domain:
+                        return f"{owner} there keeps the VM away by its anti-affinity ({term.key})"
+        return ""
+
+    def _spread(self, move: Move, party: Party, stays: Sequence[str]) -> str:
         placement = self._books.placement
         machine = self._books.machines[move.key]
 
         def count(term: object, key: str, by_affinity: bool) -> dict[str, int]:
             counts: dict[str, int] = {}
-            for name, held in self._held.items():
+            for name in self._held:
                 value = self._domain(name, key)
                 node = self._snapshot.nodes.get(name)
                 if value is None or node is None or (by_affinity and not placement.wanted(machine, node, move.mode)):
                     continue
-                matching = sum(
-                    1
-                    for owner in held
-                    if (owner != move.key or name in stays) and self._parties[owner].is_matched_by(term)
-                )
-                counts[value] = counts.get(value, 0) + matching
+                here = self._present([name], move.key, stays)
+                counts[value] = counts.get(value, 0) + sum(1 for other in here if other.is_matched_by(term))
             return counts
 
         return uneven(party, lambda key: self._domain(move.target, key), count)
@@ -264,10 +271,6 @@ class _Replay:
         if item is None:
             return None
         return item.labels.get(key, node if key == "kubernetes.io/hostname" else None)
-
-    def _domain_nodes(self, node: str, key: str) -> list[str]:
-        domain = self._domain(node, key)
-        return [] if domain is None else [name for name in self._held if self._domain(name, key) == domain]
 
 
 def problems_by_move(problems: Sequence[Problem]) -> Mapping[str, list[Problem]]:
