@@ -271,6 +271,10 @@ class SimCluster:
             body["expires_seconds"] = expires_seconds
         return str(self._control("POST", "tokens", body)["token"])
 
+    def revoke_token(self, token: str) -> None:
+        """Makes a token worthless: its requests are answered with 401 from now on."""
+        self._control("DELETE", "tokens", {"token": token})
+
     def write_kubeconfig(self, path: Path, token: str) -> Path:
         """A kubeconfig for another token; returns the path."""
         config = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))

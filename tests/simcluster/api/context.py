@@ -71,7 +71,7 @@ class Cluster:
     """The simulated cluster behind the API."""
 
     def __init__(
-        self, registry: Registry, store: Store, clock: Clock, *, version: str = "v1.33.5", bookmark_seconds: float = 60
+        self, registry: Registry, store: Store, clock: Clock, *, version: str = "v1.33.4", bookmark_seconds: float = 60
     ) -> None:
         self.registry = registry
         self.store = store

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 Obj = dict[str, Any]
 _MATCH_KEYS = {"method", "path", "user", "verb"}
-_ACTION_KEYS = {
-    "status",
-    "retry_after",
-    "message",
-    "drop_connection",
-    "drop_after_write",
-    "delay_seconds",
-    "expire_watch",
-    "drop_watch",
-    "expire_continue",
-    "conflict",
-}
 
 
 class InvalidRule(Exception):
@@ -73,6 +61,9 @@ class Rule:
         return self.path is None or self.path.search(path) is not None
 
 
+_ACTION_KEYS = {each.name for each in fields(Action)}
+
+
 class Faults:
     """The rules in force; the first that meets a request counts."""
 
@@ -105,10 +96,21 @@ def _rule(number: int, raw: Any) -> Rule:
     _known(number, "match", match, _MATCH_KEYS)
     _known(number, "action", action, _ACTION_KEYS)
     _known(number, "rule", raw, {"match", "action", "times", "probability", "met"})
+    for key, value in match.items():
+        if not isinstance(value, str):
+            raise InvalidRule(f"rule {number}: match.{key} must be text, found {value!r}")
+    for key, kinds in (("times", int), ("probability", int | float)):
+        value = raw.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value < 0):
+            raise InvalidRule(f"rule {number}: {key} must be a number from 0, found {value!r}")
     try:
         path = re.compile(match["path"]) if "path" in match else None
     except re.error as error:
         raise InvalidRule(f"rule {number}: match.path is no regular expression: {error}") from error
+    for key, value in action.items():
+        known = getattr(Action, key)
+        if isinstance(value, bool) != isinstance(known, bool) or isinstance(value, str) != isinstance(known, str):
+            raise InvalidRule(f"rule {number}: action.{key} cannot be {value!r}")
     return Rule(dict(match), Action(**action), raw.get("times"), raw.get("probability"), 0, path)
 
 

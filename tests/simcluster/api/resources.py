@@ -109,7 +109,7 @@ def _read(call: Call, resource: Resource) -> Answer:
 
 def _post(call: Call, resource: Resource) -> Answer:
     target = call.target
-    if target.name and resource.builtin:
+    if target.subresource or (target.name and resource.builtin):
         raise method_not_allowed()
     if resource.plural in _REVIEWS:
         obj = decoded(call)

@@ -82,6 +82,9 @@ def test_watches_that_expire_or_break(client: Client) -> None:
         ([{"match": {"verb": "get"}}], "rule 0: needs match and action"),
         ([{"match": {"colour": "red"}, "action": {}}], "unknown key 'colour' in match"),
         ([{"match": {}, "action": {"explode": True}}], "unknown key 'explode' in action"),
+        ([{"match": {}, "action": {"status": "429"}}], "action.status cannot be '429'"),
+        ([{"match": {}, "action": {"drop_watch": 1}}], "action.drop_watch cannot be 1"),
+        ([{"match": {}, "action": {}, "times": "2"}], "times must be a number from 0, found '2'"),
         ([{"match": {"path": "("}, "action": {}}], "match.path is no regular expression"),
     ],
 )
