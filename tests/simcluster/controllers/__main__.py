@@ -7,7 +7,6 @@ import asyncio
 import logging
 import os
 import signal
-import ssl
 import sys
 from pathlib import Path
 
@@ -30,12 +29,12 @@ def _arguments(values: list[str]) -> argparse.Namespace:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    url, token, authority = manager.read_kubeconfig(arguments.kubeconfig)
+    url, token, trust = manager.read_kubeconfig(arguments.kubeconfig)
     task = asyncio.ensure_future(
         manager.run(
             url,
             token,
-            ssl=ssl.create_default_context(cafile=authority) if authority else None,
+            trust=trust,
             scale=arguments.time_scale,
             only=filter(None, arguments.only.split(",")),
             seed=arguments.seed,

@@ -134,7 +134,9 @@ class Caches:
         self.daemon_sets = Informer(client, kinds.DAEMON_SETS, meta_of)
         self.quotas = Informer(client, kinds.RESOURCE_QUOTAS, meta_of)
         self.settings = Informer(client, kinds.CONFIG_MAPS, meta_of, namespace="simcluster")
-        self.hyperconvergeds = Informer(client, kinds.hyperconvergeds(hyperconverged_version), meta_of, optional=True)
+        self.hyperconvergeds = Informer(client, kinds.hyperconvergeds(hyperconverged_version), meta_of)
+        self._configuration: Obj = {}
+        self.kubevirts.on_change(lambda _key, _before, _after: self._read_configuration())
         self.all: list[Informer[Any]] = [value for value in vars(self).values() if isinstance(value, Informer)]
         self.pods_of: Callable[[Hashable], list[Key]] = self.pods.index(
             lambda _key, pod: (pod.launcher.instance_uid,) if pod.launcher else ()
@@ -162,14 +164,13 @@ class Caches:
         """The launcher pods of an instance, ended ones too."""
         return [pod for key in self.pods_of(instance_uid) if (pod := self.pods.get(key)) is not None]
 
-    def kubevirt(self) -> Obj | None:
-        """The KubeVirt of the cluster."""
-        return next(self.kubevirts.objects(), None)
-
     def configuration(self) -> Obj:
-        """C(spec.configuration) of the KubeVirt."""
-        configuration: Obj = ((self.kubevirt() or {}).get("spec") or {}).get("configuration") or {}
-        return configuration
+        """C(spec.configuration) of the KubeVirt; not to be changed."""
+        return self._configuration
+
+    def _read_configuration(self) -> None:
+        kubevirt = next(self.kubevirts.objects(), {})
+        self._configuration = (kubevirt.get("spec") or {}).get("configuration") or {}
 
     def node_labels(self, name: str) -> dict[str, str]:
         """Labels of a node; none if it does not exist."""

@@ -25,13 +25,22 @@ class EvacuationController(Controller):
     workers = 4
 
     def register(self) -> None:
-        self._created: set[str] = set()
-        self.caches.nodes.on_change(lambda key, _before, _after: self.queue.add(key))
+        self._draining: set[str] = set()
+        self.caches.nodes.on_change(self._node_changed)
         self.caches.instances.on_change(self._instance_changed)
         self.caches.migrations.on_change(self._migration_changed)
 
+    def _node_changed(self, key: Key, before: object, after: object) -> None:
+        wanted = migration_configuration(self.caches.configuration())["nodeDrainTaintKey"]
+        taints = ((self.caches.nodes.obj(key) or {}).get("spec") or {}).get("taints") or []
+        if any(each["key"] == wanted and each["effect"] == "NoSchedule" for each in taints):
+            self._draining.add(key[1])
+            self.queue.add(key)
+        else:
+            self._draining.discard(key[1])
+
     def _instance_changed(self, key: Key, before: Instance | None, after: Instance | None) -> None:
-        if after is not None and after.node and (before is None or before != after):
+        if after is not None and (after.evacuation_node or after.node in self._draining):
             self.queue.add(("", after.node))
 
     def _migration_changed(self, key: Key, before: Migration | None, after: Migration | None) -> None:
@@ -39,24 +48,17 @@ class EvacuationController(Controller):
         if migration is None or (after is not None and not after.final):
             return
         instance = self.caches.instances.get((key[0], migration.instance))
-        if instance is not None and instance.node:
+        if instance is not None and (instance.evacuation_node or instance.node in self._draining):
             self.queue.add(("", instance.node))
 
     async def reconcile(self, key: Key) -> float | None:
-        node = self.caches.nodes.obj(key)
-        draining = self._draining(node)
         for instance in self.caches.instances_on(key[1]):
             item = self.caches.instances.get(instance)
             if item is None or item.deleting or item.phase != "Running":
                 continue
-            if item.evacuation_node == key[1] or draining:
+            if item.evacuation_node == key[1] or key[1] in self._draining:
                 await self._evacuate(instance, item, key[1])
         return None
-
-    def _draining(self, node: Obj | None) -> bool:
-        wanted = migration_configuration(self.caches.configuration())["nodeDrainTaintKey"]
-        taints = ((node or {}).get("spec") or {}).get("taints") or []
-        return any(each["key"] == wanted and each["effect"] == "NoSchedule" for each in taints)
 
     async def _evacuate(self, key: Key, item: Instance, node: str) -> None:
         migrations = [self.caches.migrations.items[each] for each in self.caches.migrations_of(key)]

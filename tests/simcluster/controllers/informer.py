@@ -22,6 +22,7 @@ Key = tuple[str, str]
 type Handler[T] = Callable[[Key, T | None, T | None], None]
 _WATCH_SECONDS = 900
 _TOMBSTONES = 2000
+_UNSERVED_SECONDS = 30.0
 
 
 class Informer[T]:
@@ -35,7 +36,6 @@ class Informer[T]:
         *,
         whole: bool = True,
         namespace: str = "",
-        optional: bool = False,
     ) -> None:
         self.kind = kind
         self.items: dict[Key, T] = {}
@@ -44,7 +44,6 @@ class Informer[T]:
         self._summary = summary
         self._whole = whole
         self._namespace = namespace
-        self._optional = optional
         self._bytes: dict[Key, bytes] = {}
         self._versions: dict[Key, int] = {}
         self._tombstones: OrderedDict[Key, int] = OrderedDict()
@@ -95,15 +94,16 @@ class Informer[T]:
                 while True:
                     version = await self._watch(version)
             except ApiError as error:
-                if error.code == 404 and self._optional:
+                if error.code == 404:
+                    # the cluster does not serve the kind
                     self.synced.set()
-                    wait = 30.0
+                    wait = _UNSERVED_SECONDS
                 elif error.code != 410:
                     log.warning("%s: %s", self.kind.plural, error)
             except OSError as error:
                 log.info("%s: %s", self.kind.plural, error)
             await asyncio.sleep(wait)
-            wait = min(wait * 2, 5.0) if wait < 5.0 else wait
+            wait = max(wait, min(wait * 2, 5.0))
 
     async def _list(self) -> str:
         seen: set[Key] = set()

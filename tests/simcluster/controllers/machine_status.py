@@ -23,17 +23,18 @@ def machine_status(machine: Obj, instance: Obj | None, data_volumes: list[Obj], 
     status: Obj = machine.get("status") or {}
     phase = ((instance or {}).get("status") or {}).get("phase")
     conditions = _conditions(machine, instance, now)
+    requests = _requests_left(status, instance)
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     generation = machine["metadata"].get("generation", 1)
     return {
-        "printableStatus": printable_status(machine, instance, data_volumes),
+        "printableStatus": printable_status(machine, instance, data_volumes, requested=bool(requests)),
         "created": True if phase not in (None, *_FINAL) else None,
         "ready": ready if instance is not None or "ready" in status else None,
         "conditions": conditions,
         "runStrategy": run_strategy(machine),
         "desiredGeneration": generation,
         "observedGeneration": generation,
-        "stateChangeRequests": _requests_left(status, instance),
+        "stateChangeRequests": requests,
     }
 
 
@@ -80,6 +81,9 @@ def _conditions(machine: Obj, instance: Obj | None, now: str) -> list[Obj]:
 
 def restart_required(machine: Obj, instance: Obj) -> bool:
     """Whether the template says something that only a new instance can follow."""
+    started_from = (instance["metadata"].get("annotations") or {}).get("kubevirt.io/vm-generation")
+    if started_from == str(machine["metadata"].get("generation")):
+        return False
     wanted: Obj = machine["spec"]["template"].get("spec") or {}
     return not all(
         _within(value, instance["spec"].get(field)) for field, value in wanted.items() if field not in _LIVE_FIELDS
@@ -99,8 +103,8 @@ def _within(wanted: Any, actual: Any) -> bool:
     return bool(wanted == actual)
 
 
-def printable_status(machine: Obj, instance: Obj | None, data_volumes: list[Obj]) -> str:
-    """The first that applies, in KubeVirt's order."""
+def printable_status(machine: Obj, instance: Obj | None, data_volumes: list[Obj], *, requested: bool = False) -> str:
+    """The first that applies, in KubeVirt's order; C(requested): a start or stop has been asked for."""
     if "deletionTimestamp" in machine["metadata"]:
         return "Terminating"
     status: Obj = (instance or {}).get("status") or {}
@@ -129,6 +133,4 @@ def printable_status(machine: Obj, instance: Obj | None, data_volumes: list[Obj]
         return "Provisioning"
     if instance is not None and phase not in _FINAL:
         return "Starting"
-    if strategy in ("Always",) or (machine.get("status") or {}).get("stateChangeRequests"):
-        return "Starting" if not (machine.get("status") or {}).get("startFailure") else "CrashLoopBackOff"
-    return "Stopped"
+    return "Starting" if strategy == "Always" or requested else "Stopped"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+import ssl
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import orjson
+import yaml
 
 from ..clock import Clock
 from .caches import Caches
@@ -81,14 +82,14 @@ async def run(
     url: str,
     token: str,
     *,
-    ssl: Any = None,
+    trust: ssl.SSLContext | None = None,
     scale: float | None = None,
     only: Iterable[str] = (),
     seed: int = 0,
     synced: Callable[[], None] = lambda: None,
 ) -> None:
     """Work until cancelled; C(synced) is called once everything has been listed and looked at for the first time."""
-    connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=ssl or True)
+    connector = aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=trust or True)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session:
         client = Client(session, url, token)
         clock = await shared_clock(client, scale)
@@ -106,16 +107,14 @@ async def run(
             synced()
 
 
-def read_kubeconfig(path: Path) -> tuple[str, str, str]:
-    """URL, token and CA file of a kubeconfig's current context (JSON or YAML)."""
-    text = path.read_bytes()
-    try:
-        config = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        import yaml
-
-        config = yaml.safe_load(text)
+def read_kubeconfig(path: Path) -> tuple[str, str, ssl.SSLContext | None]:
+    """URL, token and, for an authority of its own, TLS context of a kubeconfig's current context."""
+    config = yaml.safe_load(path.read_bytes())
     context = next(each["context"] for each in config["contexts"] if each["name"] == config["current-context"])
     cluster = next(each["cluster"] for each in config["clusters"] if each["name"] == context["cluster"])
     user = next(each["user"] for each in config["users"] if each["name"] == context["user"])
-    return cluster["server"], user.get("token", ""), cluster.get("certificate-authority", "")
+    authority = base64.b64decode(cluster.get("certificate-authority-data", "")).decode()
+    trust = None
+    if authority or cluster.get("certificate-authority"):
+        trust = ssl.create_default_context(cafile=cluster.get("certificate-authority"), cadata=authority or None)
+    return cluster["server"], user.get("token", ""), trust

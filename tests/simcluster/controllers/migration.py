@@ -26,6 +26,8 @@ Obj = dict[str, Any]
 FINALIZER = "kubevirt.io/migrationJobFinalize"
 TARGET_LABEL = "kubevirt.io/migrationTargetNodeName"
 _KEPT_PER_INSTANCE = 5
+_COPY_SECONDS = 0.1  # the state follows the final phase only after a moment, the finalizer goes after another
+_SHORTEST_POLL_REAL_SECONDS = 1.0  # hundreds may wait; the end of another one wakes them anyway
 _BACKOFF_MARKS = ("kubevirt.io/evacuationMigration", "kubevirt.io/workloadUpdateMigration")
 
 
@@ -66,11 +68,18 @@ class MigrationController(Controller):
                     self.queue.add(migration)
 
     def _wake_pending(self) -> None:
-        """A slot may be free: the most important first (migration.go, the queue's priorities)."""
+        """Slots may be free: the most important first (migration.go, the queue's priorities)."""
         waiting = [(key, self.caches.migrations.items[key]) for key in self.caches.migrations_in("Pending")]
         waiting.sort(key=lambda each: -limits.PRIORITIES.get(each[1].priority, 0))
-        for key, _migration in waiting:
-            self.queue.add(key)
+        limit = limits.migration_configuration(self.caches.configuration())
+        active = self.active()
+        for key, migration in waiting:
+            instance = self.caches.instances.get((key[0], migration.instance))
+            if instance is not None and limits.may_start(active, instance.node, limit):
+                active.append(Active(migration.uid, frozenset([instance.node])))
+                self.queue.add(key)
+            if len(active) >= int(limit["parallelMigrationsPerCluster"]):
+                return
 
     def active(self) -> list[Active]:
         """Migrations that hold a slot."""
@@ -122,7 +131,7 @@ class MigrationController(Controller):
         limit = limits.migration_configuration(self.caches.configuration())
         if limits.may_start(self.active(), instance.node, limit):
             return None
-        return limits.requeue_seconds(migration.priority)
+        return max(limits.requeue_seconds(migration.priority), _SHORTEST_POLL_REAL_SECONDS * self.clock.scale)
 
     async def _advance(
         self, key: Key, migration: Obj, instance: Obj, pods: list[Pod], target: Pod | None
@@ -375,7 +384,9 @@ class MigrationController(Controller):
         own = status.get("migrationState") or {}
         if FINALIZER in (metadata.get("finalizers") or []):
             if state.get("migrationUid") == metadata["uid"] and own.get("migrationUid") != metadata["uid"]:
+                await self.clock.sleep(_COPY_SECONDS)
                 await self.patch(self.caches.migrations, key, {"status": {"migrationState": state}}, "status")
+            await self.clock.sleep(_COPY_SECONDS)
             left = [each for each in metadata["finalizers"] if each != FINALIZER]
             answer = await self.client.patch(kinds.MIGRATIONS, *key, {"metadata": {"finalizers": left or None}})
             if "deletionTimestamp" not in metadata:

@@ -39,8 +39,8 @@ class Model:
     20 s for one whose container disk has to be fetched first.
     """
 
-    pod_start_seconds: float = 6.0
-    container_disk_seconds: float = 10.0
+    pod_start_seconds: float = 7.0
+    container_disk_seconds: float = 11.0
     prepare_target_seconds: float = 1.5
     start_source_seconds: float = 0.5
     finish_seconds: float = 1.0

@@ -200,31 +200,6 @@ class TestTrouble:
         assert condition(vmi, "LiveMigratable")["reason"] == "DisksNotLiveMigratable"
         assert "PVC later is not shared" in condition(vmi, "LiveMigratable")["message"]
 
-    def test_quota_holds_a_migration_back(self, api: Client) -> None:
-        quota = {
-            "apiVersion": "v1",
-            "kind": "ResourceQuota",
-            "metadata": {"name": "q"},
-            "spec": {"hard": {"pods": "1"}},
-        }
-        quotas = "/api/v1/namespaces/legacy/resourcequotas"
-        name = "legacy-01"
-        vmi = api.get(vmi_path(name, "legacy")).json()
-        assert condition(vmi, "LiveMigratable")["status"] == "False"
-        assert api.post(quotas, quota).status == 201
-        used = eventually(lambda: api.get(f"{quotas}/q").json().get("status"), lambda status: bool(status))
-        assert used == {"hard": {"pods": "1"}, "used": {"pods": "6"}}
-        body = {
-            "apiVersion": "kubevirt.io/v1",
-            "kind": "VirtualMachineInstanceMigration",
-            "metadata": {"name": "held"},
-            "spec": {"vmiName": name},
-        }
-        path = f"{KUBEVIRT}/namespaces/legacy/virtualmachineinstancemigrations"
-        answer = api.post(path, body)
-        assert (answer.status, "DisksNotLiveMigratable" in answer.json()["message"]) == (400, True)
-        assert api.delete(f"{quotas}/q").status == 200
-
     def test_quota_is_told_on_the_migration_and_forgotten(self, api: Client) -> None:
         quotas = "/api/v1/namespaces/development/resourcequotas"
         quota = {
@@ -234,6 +209,8 @@ class TestTrouble:
             "spec": {"hard": {"pods": "1"}},
         }
         assert api.post(quotas, quota).status == 201
+        used = eventually(lambda: api.get(f"{quotas}/q").json().get("status"), bool)
+        assert used == {"hard": {"pods": "1"}, "used": {"pods": "26"}}
         path = f"{KUBEVIRT}/namespaces/development/virtualmachineinstancemigrations"
         body = {
             "apiVersion": "kubevirt.io/v1",

@@ -262,5 +262,9 @@ class TestPrintableStatus:
     ],
 )
 def test_restart_is_required_for_what_is_not_live(template: Obj, required: bool) -> None:
-    running = {"spec": {"evictionStrategy": "LiveMigrate", "domain": {"cpu": {"cores": 1, "model": "host-model"}}}}
-    assert restart_required({"spec": {"template": {"spec": template}}}, running) is required
+    spec = {"evictionStrategy": "LiveMigrate", "domain": {"cpu": {"cores": 1, "model": "host-model"}}}
+    running = {"metadata": {"annotations": {"kubevirt.io/vm-generation": "1"}}, "spec": spec}
+    machine = {"metadata": {"generation": 2}, "spec": {"template": {"spec": template}}}
+    assert restart_required(machine, running) is required
+    machine["metadata"] = {"generation": 1}
+    assert restart_required(machine, running) is False
