@@ -34,6 +34,7 @@ from .store import Store
 log = logging.getLogger(__name__)
 _ADMIN = "kubernetes-admin"
 _CONTROLLERS = "system:simcluster:controllers"
+_KUBECONFIG = Path(".cache/simcluster/kubeconfig")
 _POLL_SECONDS = 0.05
 _PARENT_POLL_SECONDS = 1.0
 _CONTROLLERS_STOP_SECONDS = 5.0
@@ -49,7 +50,7 @@ class Options:
 
     scenario: str = "small"
     port: int = 0
-    kubeconfig: Path = Path("simcluster.kubeconfig")
+    kubeconfig: Path = _KUBECONFIG
     time_scale: float | None = None
     hyperconverged_versions: tuple[str, ...] = ()
     controllers: bool = True
@@ -67,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="serve a cluster on 127.0.0.1 until SIGTERM or SIGINT")
     up.add_argument("--scenario", default="small", help="name (see `scenarios`) or path of a YAML or JSON file")
     up.add_argument("--port", type=int, default=0, help="0: a free one")
-    up.add_argument("--kubeconfig", type=Path, default=Path("simcluster.kubeconfig"), help="file to write")
+    up.add_argument("--kubeconfig", type=Path, default=_KUBECONFIG, help=f"file to write ({_KUBECONFIG})")
     up.add_argument("--time-scale", type=float, help="simulated seconds per second (default: the scenario's, or 1)")
     up.add_argument("--hyperconverged-versions", default="", help="served versions: v1,v1beta1 or v1beta1")
     up.add_argument("--no-controllers", action="store_true", help="nothing happens by itself")

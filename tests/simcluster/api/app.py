@@ -98,11 +98,10 @@ class Server:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         target = parse(request.method, request.path, request.query)
-        call = Call(
-            self.cluster, target, request.query, request.headers, body=await request.read(), method=request.method
-        )
+        call = Call(self.cluster, target, request.query, request.headers, method=request.method)
         action: Action | None = None
         try:
+            call.body = await _body(request)
             call.user = self._authenticate(request)
             action = self.cluster.faults.action(request.method, request.path_qs, call.user.name, target.verb)
             if action is not None:
@@ -205,6 +204,14 @@ class Server:
         for warning in dict.fromkeys(call.warnings):
             headers.add("Warning", f"299 - {go_quote(warning)}")
         return headers
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        text = f"Request entity too large: limit is {_MAX_BODY_BYTES}"
+        raise StatusError(413, "RequestEntityTooLarge", text, {}) from error
 
 
 async def _suffer(action: Action, call: Call, request: web.Request) -> None:

@@ -85,12 +85,3 @@ def _make_local() -> Iterator[Any]:
     yield make
     for server in servers:
         server.close()
-
-
-def config_map(name: str, namespace: str = "default", **data: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": namespace},
-        "data": data,
-    }

@@ -276,3 +276,8 @@ def test_replicas_through_the_scale_subresource(client: Client) -> None:
 def test_a_resource_without_namespaces_is_not_found_in_one(client: Client) -> None:
     assert client.get("/api/v1/namespaces/default/nodes").status == 404
     assert client.get("/api/v1/namespaces/default").json()["kind"] == "Namespace"
+
+
+def test_a_body_that_is_too_large(client: Client) -> None:
+    answer = client.post(CONFIG_MAPS, config_map(x="y" * (4 << 20)))
+    assert (answer.status, answer.json()["reason"]) == (413, "RequestEntityTooLarge")
