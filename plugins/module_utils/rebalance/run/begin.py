@@ -43,4 +43,8 @@ def reopen(record: RunRecord, retry_failed: bool) -> bool:
         again = retry_failed and item.status in (states.FAILED, states.SKIPPED)
         if item.status == states.NOT_ATTEMPTED or again:
             item.status, item.code, item.message, item.hint = states.WAITING, "", "", ""
-    return any(item.status in (states.WAITING, states.IN_FLIGHT) for item in record.items)
+    for stage in record.stages:
+        failed = sum(item.stage == stage.name and item.status == states.FAILED for item in record.items)
+        stage.failed_before = min(stage.failed_before, failed)
+    left = any(item.status in (states.WAITING, states.IN_FLIGHT) for item in record.items)
+    return left or record.status != states.COMPLETED
