@@ -149,7 +149,8 @@ async def up(options: Options) -> None:
     cluster.authenticator.add(token, _ADMIN, [MASTERS])
     controllers_token = secrets.token_urlsafe(32)
     cluster.authenticator.add(controllers_token, _CONTROLLERS, [MASTERS])
-    with tempfile.TemporaryDirectory(prefix="simcluster-") as name:
+    options.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".simcluster-", dir=options.kubeconfig.parent.resolve()) as name:
         folder = Path(name)
         tls, authority = _certificate(folder) if options.tls else (None, "")
         server = Server(cluster, port=options.port, tls=tls)

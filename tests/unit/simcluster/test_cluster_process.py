@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -162,7 +163,7 @@ def test_a_migration_runs_through(cluster: SimCluster) -> None:
     assert after["status"]["nodeName"] != instance["status"]["nodeName"]
 
 
-def test_the_process_and_its_children_end_with_it(tmp_path: Path) -> None:
+def test_the_process_and_its_children_end_with_it() -> None:
     cluster = SimCluster("small").start()
     try:
         pids = [cluster.ready["pid"], cluster.ready["controllers_pid"]]
@@ -173,7 +174,7 @@ def test_the_process_and_its_children_end_with_it(tmp_path: Path) -> None:
         cluster.stop()
 
 
-def test_a_killed_parent_leaves_no_orphans(tmp_path: Path) -> None:
+def test_a_killed_parent_leaves_no_orphans() -> None:
     code = (
         "import time; from simcluster.testing import SimCluster; c = SimCluster('small').start();"
         "print(c.ready['pid'], c.ready['controllers_pid'], c.folder, flush=True); time.sleep(60)"
@@ -183,11 +184,13 @@ def test_a_killed_parent_leaves_no_orphans(tmp_path: Path) -> None:
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": tests}
     )
     assert parent.stdout is not None
-    pids = [int(each) for each in parent.stdout.readline().split()[:2]]
+    server, controllers, folder = parent.stdout.readline().split()
+    pids = [int(server), int(controllers)]
     parent.kill()
     parent.wait()
     parent.stdout.close()
     assert all(gone(pid) for pid in pids)
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(
