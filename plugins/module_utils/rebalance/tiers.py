@@ -27,9 +27,7 @@ def tier_of(snapshot: Snapshot, vm: VirtualMachine, default: str = NON_CRITICAL)
     if value is None:
         return default
     if value not in TIERS:
-        raise InvalidInput(
-            f"label {TIER} of VM {vm.key} or its namespace", value, f"the tiers are {', '.join(TIERS)}"
-        )
+        raise InvalidInput(f"label {TIER} of VM {vm.key} or its namespace", value, f"the tiers are {', '.join(TIERS)}")
     return value
 
 
