@@ -134,7 +134,7 @@ class PlayedCluster:
         self.requested("list", resource.plural)
         wanted = dict(part.split("=", 1) for part in (options.get("label_selector") or "").split(",") if part)
         found = [
-            convert(copy.deepcopy(item))
+            convert(item)
             for (plural, namespace, _name), item in sorted(self.objects.items())
             if plural == resource.plural
             and (not options.get("namespace") or namespace == options["namespace"])
