@@ -4,8 +4,8 @@
 
 """Kubernetes quantities and durations: text in, plain integers out, and back.
 
-The grammar is that of Kubernetes' resource.Quantity (apimachinery pkg/api/resource/quantity.go): a decimal number with a
-binary (Ki .. Ei) or decimal (n, u, m, k, M, G, T, P, E) suffix or a decimal exponent. Fractions round up, as there.
+The grammar is that of Kubernetes' resource.Quantity (apimachinery pkg/api/resource/quantity.go): a decimal number with
+a binary (Ki .. Ei) or decimal (n, u, m, k, M, G, T, P, E) suffix or a decimal exponent. Fractions round up, as there.
 """
 
 from __future__ import annotations

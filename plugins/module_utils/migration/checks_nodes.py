@@ -172,7 +172,8 @@ def _free(nodes: Iterable[Node], pods: Iterable[Pod]) -> Mapping[str, Resources]
 
 
 def _fits_elsewhere(vm: VirtualMachine, nodes: Iterable[Node], free: Mapping[str, Resources]) -> bool:
-    assert vm.instance is not None and vm.instance.requests is not None
+    if vm.instance is None or vm.instance.requests is None:
+        return True
     wanted = vm.instance.requests
     for node in nodes:
         room = free[node.name]

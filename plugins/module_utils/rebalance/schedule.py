@@ -50,7 +50,8 @@ def arrange(
             best = tried
         if not best.refused:
             return best
-    assert best is not None
+    if best is None:
+        raise AssertionError("there is always a first try")
     # a VM that cannot make its last move makes none: it would end where nobody wants it
     keys = {proposal.key for proposal in proposals if proposal.number in best.refused}
     halves = [proposal for proposal in proposals if proposal.key in keys and proposal.number not in best.refused]

@@ -120,7 +120,7 @@ def makespan_bound(tasks: Iterable[Task], slots: Slots) -> float:
         )
     if cold:
         seconds = [task.seconds for task in cold]
-        bound = max(bound, sum(seconds) / slots.cold, max(seconds))
+        bound = max(bound, sum(seconds) / slots.cold, *seconds)
     return bound
 
 

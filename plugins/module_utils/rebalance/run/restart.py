@@ -62,7 +62,8 @@ class ColdFlight:
         return self._do(step, vm)
 
     def _next(self, vm: VirtualMachine) -> cold.Step:
-        assert self.note is not None
+        if self.note is None:
+            raise AssertionError("a step needs the note")
         sight = _sight(vm)
         mark = (sight.run_strategy, sight.instance_uid, sight.phase, sight.deleting, self.note.goal)
         if mark != self._mark:
@@ -85,7 +86,8 @@ class ColdFlight:
     def _place(self) -> bool:
         """Write the note and the placement; True when they are there."""
         crew, move = self._crew, self.move
-        assert move is not None
+        if move is None:
+            raise AssertionError("placing needs the move")
         item = crew.read_vm(self._namespace, self._name)
         vm = crew.read_instance(self._namespace, self._name)
         if item is None or vm is None or vm.instance is None:
@@ -133,7 +135,8 @@ class ColdFlight:
 
     def _patch(self, make: Callable[[Any, Note], dict[str, Any]]) -> bool:
         """Change the VM as it is now; False if it changed in between, to be tried again."""
-        assert self.note is not None
+        if self.note is None:
+            raise AssertionError("a change needs the note")
         item = self._crew.read_vm(self._namespace, self._name)
         if item is None:
             return False
@@ -147,7 +150,8 @@ class ColdFlight:
         return self._crew.read_vm(self._namespace, self._name) is None
 
     def _retreat(self, step: cold.Step, vm: VirtualMachine) -> None:
-        assert self.note is not None
+        if self.note is None:
+            raise AssertionError("a retreat needs the note")
         if self.note.goal == TARGET:
             self._crew.view.books.release(self.key, self.note.target)
         uid = vm.instance.uid if vm.instance else ""
