@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from ..errors import InvalidInput
-from .plan import Plan, parse_plan
+from .plan import Plan, edited, parse_plan
 
 try:
     import yaml
@@ -50,9 +50,10 @@ def to_text(plan: Plan, path: str) -> str:
 
 
 def holds(path: str, plan: Plan) -> bool:
-    """Tell whether the file holds a plan that does the same, made of the same state of the cluster."""
+    """Tell whether the file holds a plan that does the same, made of the same state of the cluster, with its digest."""
     try:
-        there = parse_plan(read_document(path))
+        document = read_document(path)
+        there = parse_plan(document)
     except InvalidInput:
         return False
-    return there.digest == plan.digest and there.snapshot_at == plan.snapshot_at
+    return not edited(document, there) and there.digest == plan.digest and there.snapshot_at == plan.snapshot_at
