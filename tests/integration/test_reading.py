@@ -441,6 +441,6 @@ def test_a_cluster_that_is_something_else_is_told(cluster: SimCluster, gateway: 
     cluster.faults(
         {"match": {"path": "/apis/kubevirt.io/v1/"}, "action": {"status": 404, "message": "404 page not found"}}
     )
-    with pytest.raises(NotFound, match="virtualmachines.kubevirt.io") as caught:
+    with pytest.raises(NotFound, match="virtualmachineinstances.kubevirt.io") as caught:
         capture(gateway)
     assert "not installed" in caught.value.hint

@@ -6,26 +6,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterable, Mapping, Optional, TypeVar
 
 from ..errors import InvalidInput, OcpvError
 from ..migration.settings import kubevirt_release, settings_from
-from .model import Pod, Snapshot, StorageClass, Virtualization, VirtualMachine
+from .model import (
+    Claim,
+    DataVolume,
+    Instance,
+    Migration,
+    PersistentVolume,
+    Pod,
+    Snapshot,
+    StorageClass,
+    Virtualization,
+    VirtualMachine,
+)
 from .parse import (
     is_ready,
-    parse_claim,
     parse_conditions,
-    parse_data_volume,
     parse_descheduler,
     parse_migration_policy,
     parse_node,
     parse_node_usage,
-    parse_persistent_volume,
     parse_pod_usage,
     parse_storage_class,
 )
-from .parse_vm import parse_migration, parse_vm
+from .parse_vm import lone_instance, parse_instance, vm_with
 
 Object = Mapping[str, Any]
 T = TypeVar("T")
@@ -53,22 +61,25 @@ _NOTHING: Mapping[str, Any] = {}
 
 @dataclass
 class Raw:
-    """Objects as read, by kind. C(pods) are values already, since raw pods are too many to keep."""
+    """What was read, by kind: objects, or where there are many of them values already.
+
+    Objects as the API returns them take several times the memory of values, and time to be freed. C(virtual_machines)
+    hold their instances (MachineReader); instances without a VM are among them.
+    """
 
     captured_at: str = ""
     server_version: str = ""
     cluster_uid: str = ""
     nodes: list[Any] = field(default_factory=list)
     namespaces: list[Any] = field(default_factory=list)
-    virtual_machines: list[Any] = field(default_factory=list)
-    instances: list[Any] = field(default_factory=list)
+    virtual_machines: list[VirtualMachine] = field(default_factory=list)
     pods: list[Pod] = field(default_factory=list)
-    claims: list[Any] = field(default_factory=list)
-    persistent_volumes: list[Any] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    persistent_volumes: list[PersistentVolume] = field(default_factory=list)
     storage_classes: list[Any] = field(default_factory=list)
     storage_profiles: list[Any] = field(default_factory=list)
-    data_volumes: list[Any] = field(default_factory=list)
-    migrations: list[Any] = field(default_factory=list)
+    data_volumes: list[DataVolume] = field(default_factory=list)
+    migrations: list[Migration] = field(default_factory=list)
     migration_policies: list[Any] = field(default_factory=list)
     migration_definition: Optional[Object] = None
     kubevirts: list[Any] = field(default_factory=list)
@@ -94,11 +105,11 @@ def assemble(raw: Raw) -> Snapshot:
         namespaces=dict(_each(_namespace, raw.namespaces)),
         virtual_machines=_virtual_machines(raw, pods),
         pods=pods,
-        claims={f"{claim.namespace}/{claim.name}": claim for claim in _each(parse_claim, raw.claims)},
-        persistent_volumes={volume.name: volume for volume in _each(parse_persistent_volume, raw.persistent_volumes)},
+        claims={f"{claim.namespace}/{claim.name}": claim for claim in raw.claims},
+        persistent_volumes={volume.name: volume for volume in raw.persistent_volumes},
         storage_classes=_storage_classes(raw),
-        data_volumes={f"{item.namespace}/{item.name}": item for item in _each(parse_data_volume, raw.data_volumes)},
-        migrations=tuple(_each(parse_migration, raw.migrations)),
+        data_volumes={f"{item.namespace}/{item.name}": item for item in raw.data_volumes},
+        migrations=tuple(raw.migrations),
         migration_policies=tuple(_each(parse_migration_policy, raw.migration_policies)),
         virtualization=_understood(lambda _item: _virtualization(raw), _first(raw.kubevirts) or _NOTHING),
         descheduler=next(iter(_each(parse_descheduler, raw.deschedulers)), None),
@@ -112,6 +123,11 @@ def _understood(parse: Callable[[Any], T], item: Any) -> T:
         return parse(item)
     except (KeyError, TypeError, AttributeError, ValueError, OcpvError) as error:
         raise not_understood(item, error) from error
+
+
+def understood(parse: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Return C(parse) so that it raises InvalidInput naming an object of another shape than the API's."""
+    return lambda item: _understood(parse, item)
 
 
 def _each(parse: Callable[[Any], T], items: Iterable[Any]) -> Iterable[T]:
@@ -148,39 +164,53 @@ def _virtual_machines(raw: Raw, pods: Iterable[Pod]) -> dict[str, VirtualMachine
         if launcher.vmi_uid:
             launchers.setdefault(launcher.vmi_uid, []).append(launcher)
     usage = dict(_each(parse_pod_usage, raw.pod_metrics))
-    instances = dict(_each(lambda vmi: (_key(vmi), vmi), raw.instances))
-    pairs: list[tuple[Optional[Object], Optional[Object]]]
-    pairs = [(vm, instances.pop(_understood(_key, vm), None)) for vm in raw.virtual_machines]
-    pairs += [(None, vmi) for vmi in instances.values()]
     found = {}
-    for vm, vmi in pairs:
-        pod = active_launcher(vmi, launchers.get(vmi["metadata"].get("uid", ""), ())) if vmi else None
-        try:
-            value = parse_vm(
-                vm,
-                vmi,
-                requests=pod.requests if pod else None,
-                usage=usage.get(f"{pod.namespace}/{pod.name}") if pod else None,
-                launcher_selector=pod.node_selector if pod else _NOTHING,
+    for vm in raw.virtual_machines:
+        pod = active_launcher(vm.instance, launchers.get(vm.instance.uid, ())) if vm.instance else None
+        if vm.instance and pod:
+            instance = replace(
+                vm.instance,
+                requests=pod.requests,
+                usage=usage.get(f"{pod.namespace}/{pod.name}"),
+                launcher_selector=pod.node_selector,
             )
-        except (KeyError, TypeError, AttributeError, ValueError, OcpvError) as error:
-            raise not_understood(vm or vmi, error) from error
-        found[value.key] = value
+            vm = replace(vm, instance=instance)
+        found[vm.key] = vm
     return found
 
 
-def _key(item: Object) -> str:
-    metadata = item["metadata"]
+def read_instance(vmi: Object) -> tuple[Object, Instance]:
+    """Return the metadata and the value of a VMI, for MachineReader."""
+    return vmi["metadata"], parse_instance(vmi)
+
+
+class MachineReader:
+    """Makes VMs of VirtualMachine objects, each with its instance; C(instances) come from read_instance."""
+
+    def __init__(self, instances: Iterable[tuple[Object, Instance]]) -> None:
+        self._instances = {_key(metadata): (metadata, instance) for metadata, instance in instances}
+
+    def read(self, vm: Object) -> VirtualMachine:
+        """Return the value of a VM with its instance, if it has one."""
+        _metadata, instance = self._instances.get(_key(vm["metadata"]), (None, None))
+        return vm_with(vm, instance)
+
+    def without_vm(self, machines: Iterable[VirtualMachine]) -> list[VirtualMachine]:
+        """Return the values of those instances that belong to none of C(machines)."""
+        keys = {vm.key for vm in machines}
+        return [lone_instance(*found) for key, found in self._instances.items() if key not in keys]
+
+
+def _key(metadata: Object) -> str:
     return f"{metadata['namespace']}/{metadata['name']}"
 
 
-def active_launcher(vmi: Object, pods: Iterable[Pod]) -> Optional[Pod]:
+def active_launcher(instance: Instance, pods: Iterable[Pod]) -> Optional[Pod]:
     """Return the launcher pod that a VMI runs in: the one on its node, running and not being deleted if there is one.
 
     C(pods) are the launcher pods of this VMI; during a migration there are two, on different nodes.
     """
-    node = (vmi.get("status") or _NOTHING).get("nodeName")
-    here = [pod for pod in pods if pod.node and pod.node == node]
+    here = [pod for pod in pods if pod.node and pod.node == instance.node]
     return max(here, key=lambda pod: (pod.phase == "Running", not pod.deleting), default=None)
 
 

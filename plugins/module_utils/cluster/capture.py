@@ -7,18 +7,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Callable, Collection, Optional
+from typing import Any, Callable, Collection, Optional, TypeVar
 
 from ..errors import Forbidden, InvalidInput, NotFound, Unreachable
 from . import resources
-from .assemble import ALL_PARTS, CLUSTER_NAMESPACE, Raw, assemble, not_understood
+from .assemble import ALL_PARTS, CLUSTER_NAMESPACE, MachineReader, Raw, assemble, read_instance, understood
 from .gateway import Gateway
 from .memory import collector_paused
-from .model import Pod, Snapshot
-from .parse import parse_pod
+from .model import Snapshot
+from .parse import parse_claim, parse_data_volume, parse_persistent_volume, parse_pod
+from .parse_vm import parse_migration
 from .resources import ResourceType
 
 __all__ = ["ALL_PARTS", "REQUIRED_PARTS", "capture"]
+
+T = TypeVar("T")
 
 # these fail the capture when they cannot be read; the others go to Snapshot.missing
 REQUIRED_PARTS = ("nodes", "namespaces", "virtual_machines", "pods", "claims", "migrations")
@@ -96,21 +99,25 @@ class _Reader:
             self._gateway = patient
         return True
 
-    def _list(self, resource: ResourceType, *, label_selector: str = "", scoped: bool = False) -> list[Any]:
-        found: list[Any] = []
-        for namespace in self._namespaces if scoped and self._namespaces else (None,):
-            found += self._gateway.list(resource, namespace=namespace, label_selector=label_selector).items
+    def _list(self, resource: ResourceType, *, label_selector: str = "") -> list[Any]:
+        return self._gateway.list(resource, label_selector=label_selector).items
+
+    def _list_as(self, resource: ResourceType, parse: Callable[[Any], T]) -> list[T]:
+        """Return the values of the objects in the namespaces asked for; objects live no longer than their page."""
+        found: list[T] = []
+        for namespace in self._namespaces or (None,):
+            found += self._gateway.list_as(resource, understood(parse), namespace=namespace).items
         return found
 
-    def _list_if_served(self, resource: ResourceType, *, scoped: bool = False) -> list[Any]:
+    def _list_if_served(self, resource: ResourceType) -> list[Any]:
         try:
-            return self._list(resource, scoped=scoped)
+            return self._list(resource)
         except NotFound:
             return []
 
-    def _list_kubevirt(self, resource: ResourceType) -> list[Any]:
+    def _list_kubevirt(self, resource: ResourceType, parse: Callable[[Any], T]) -> list[T]:
         try:
-            return self._list(resource, scoped=True)
+            return self._list_as(resource, parse)
         except NotFound as error:
             raise NotFound(
                 error.message, status=error.status, request=error.request, hint=_NO_KUBEVIRT_HINT, details=error.details
@@ -130,18 +137,20 @@ class _Reader:
         self._attempt("cluster_uid", step)
 
     def _read_virtual_machines(self) -> None:
-        self.raw.virtual_machines = self._list_kubevirt(resources.VIRTUAL_MACHINES)
-        self.raw.instances = self._list_kubevirt(resources.VIRTUAL_MACHINE_INSTANCES)
+        reader = MachineReader(self._list_kubevirt(resources.VIRTUAL_MACHINE_INSTANCES, read_instance))
+        machines = self._list_kubevirt(resources.VIRTUAL_MACHINES, reader.read)
+        self.raw.virtual_machines = machines + reader.without_vm(machines)
 
     def _read_pods(self) -> None:
-        listing = self._gateway.list_as(resources.PODS, _pod, field_selector=resources.ACTIVE_PODS)
+        listing = self._gateway.list_as(resources.PODS, understood(parse_pod), field_selector=resources.ACTIVE_PODS)
         self.raw.pods = [pod for pod in listing.items if pod is not None]
 
     def _read_claims(self) -> None:
-        self.raw.claims = self._list(resources.PERSISTENT_VOLUME_CLAIMS, scoped=True)
+        self.raw.claims = self._list_as(resources.PERSISTENT_VOLUME_CLAIMS, parse_claim)
 
         def step() -> None:
-            self.raw.persistent_volumes = self._list(resources.PERSISTENT_VOLUMES)
+            volumes = self._gateway.list_as(resources.PERSISTENT_VOLUMES, understood(parse_persistent_volume))
+            self.raw.persistent_volumes = volumes.items
 
         self._attempt("persistent_volumes", step)
 
@@ -154,10 +163,11 @@ class _Reader:
         self._attempt("storage_profiles", step)
 
     def _read_data_volumes(self) -> None:
-        self.raw.data_volumes = self._list_if_served(resources.DATA_VOLUMES, scoped=True)
+        with suppress(NotFound):  # not served
+            self.raw.data_volumes = self._list_as(resources.DATA_VOLUMES, parse_data_volume)
 
     def _read_migrations(self) -> None:
-        self.raw.migrations = self._list_kubevirt(resources.MIGRATIONS)
+        self.raw.migrations = self._list_kubevirt(resources.MIGRATIONS, parse_migration)
 
     def _read_policies(self) -> None:
         self.raw.migration_policies = self._list_if_served(resources.MIGRATION_POLICIES)
@@ -191,10 +201,3 @@ class _Reader:
     def _read_usage(self) -> None:
         self.raw.node_metrics = self._list(resources.NODE_METRICS)
         self.raw.pod_metrics = self._list(resources.POD_METRICS, label_selector=resources.LAUNCHER_PODS)
-
-
-def _pod(item: dict[str, Any]) -> Optional[Pod]:
-    try:
-        return parse_pod(item)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise not_understood(item, error) from error

@@ -16,13 +16,14 @@ import os
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Iterator, Mapping, Union
 
 from ..errors import InvalidInput
 from . import resources
-from .assemble import ALL_PARTS, Raw, assemble, not_understood
-from .model import Pod, Snapshot
-from .parse import parse_pod
+from .assemble import ALL_PARTS, MachineReader, Raw, assemble, not_understood, read_instance, understood
+from .model import Snapshot
+from .parse import parse_claim, parse_data_volume, parse_persistent_volume, parse_pod
+from .parse_vm import parse_migration
 from .resources import ResourceType
 
 try:
@@ -60,6 +61,13 @@ _KINDS: dict[ResourceType, tuple[str, str]] = {
     resources.NODE_METRICS: ("usage", "node_metrics"),
     resources.POD_METRICS: ("usage", "pod_metrics"),
     resources.CUSTOM_RESOURCE_DEFINITIONS: ("", "migration_definition"),
+}
+# kinds that are turned into values as they are read
+_VALUES: Mapping[ResourceType, Callable[[Any], Any]] = {
+    resources.PERSISTENT_VOLUME_CLAIMS: parse_claim,
+    resources.PERSISTENT_VOLUMES: parse_persistent_volume,
+    resources.DATA_VOLUMES: parse_data_volume,
+    resources.MIGRATIONS: parse_migration,
 }
 _BY_KIND = {(resource.group, resource.kind): resource for resource in _KINDS}
 
@@ -147,16 +155,22 @@ def _raw(found: Mapping[ResourceType, Mapping[str, Any]], captured_at: str) -> R
     for resource, (part, target) in _KINDS.items():
         items = list(found[resource].values())
         if resource is resources.PODS:
-            raw.pods = [pod for pod in map(_pod, items) if pod is not None]
+            raw.pods = [pod for pod in map(understood(parse_pod), items) if pod is not None]
             raw.virt_handlers = [pod for pod in items if _labels(pod).get("kubevirt.io") == "virt-handler"]
         elif resource is resources.CUSTOM_RESOURCE_DEFINITIONS:
             raw.migration_definition = found[resource].get("/" + resources.MIGRATIONS.full_name)
+        elif resource in (resources.VIRTUAL_MACHINES, resources.VIRTUAL_MACHINE_INSTANCES):
+            pass  # made together below
         else:
-            setattr(raw, target, items)
+            convert = _VALUES.get(resource)
+            setattr(raw, target, [understood(convert)(item) for item in items] if convert else items)
         if items:
             present.add(part)
         else:
             absent.setdefault(part, []).append(resource.kind)
+    reader = MachineReader(map(understood(read_instance), found[resources.VIRTUAL_MACHINE_INSTANCES].values()))
+    machines = [understood(reader.read)(item) for item in found[resources.VIRTUAL_MACHINES].values()]
+    raw.virtual_machines = machines + reader.without_vm(machines)
     raw.parts = tuple(part for part in ALL_PARTS if part in present)
     raw.missing = {
         part: _NONE.format(kinds=" and no ".join(kinds))
@@ -164,13 +178,6 @@ def _raw(found: Mapping[ResourceType, Mapping[str, Any]], captured_at: str) -> R
         if part and part not in present
     }
     return raw
-
-
-def _pod(item: Any) -> Optional[Pod]:
-    try:
-        return parse_pod(item)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise not_understood(item, error) from error
 
 
 def _labels(item: Mapping[str, Any]) -> Mapping[str, Any]:

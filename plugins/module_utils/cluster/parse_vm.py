@@ -65,10 +65,15 @@ def parse_vm(
     instance = None
     if vmi is not None:
         instance = parse_instance(vmi, requests=requests, usage=usage, launcher_selector=launcher_selector)
-    if vm is None:
-        if vmi is None or instance is None:
-            raise ValueError("a VirtualMachine, a VirtualMachineInstance or both are needed")
-        return _without_vm(vmi, instance)
+    if vm is not None:
+        return vm_with(vm, instance)
+    if vmi is None or instance is None:
+        raise ValueError("a VirtualMachine, a VirtualMachineInstance or both are needed")
+    return lone_instance(vmi["metadata"], instance)
+
+
+def vm_with(vm: Object, instance: Optional[Instance]) -> VirtualMachine:
+    """Return the value of a VirtualMachine with its instance, if it has one."""
     metadata, spec, status = vm["metadata"], vm.get("spec") or _NOTHING, vm.get("status") or _NOTHING
     template = spec.get("template") or _NOTHING
     wish = parse_spec(template.get("spec") or _NOTHING)
@@ -97,8 +102,8 @@ def parse_vm(
     )
 
 
-def _without_vm(vmi: Object, instance: Instance) -> VirtualMachine:
-    metadata = vmi["metadata"]
+def lone_instance(metadata: Object, instance: Instance) -> VirtualMachine:
+    """Return the value of an instance without a VirtualMachine; C(metadata) is the VMI's."""
     return VirtualMachine(
         namespace=metadata["namespace"],
         name=metadata["name"],
