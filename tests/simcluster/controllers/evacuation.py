@@ -15,6 +15,7 @@ from .limits import migration_configuration
 
 Obj = dict[str, Any]
 EVACUATION = "kubevirt.io/evacuationMigration"
+_RETRY_SECONDS = 1.0
 
 
 class EvacuationController(Controller):
@@ -52,29 +53,29 @@ class EvacuationController(Controller):
             self.queue.add(("", instance.node))
 
     async def reconcile(self, key: Key) -> float | None:
+        again = False
         for instance in self.caches.instances_on(key[1]):
             item = self.caches.instances.get(instance)
             if item is None or item.deleting or item.phase != "Running":
                 continue
             if item.evacuation_node == key[1] or key[1] in self._draining:
-                await self._evacuate(instance, item, key[1])
-        return None
+                again |= await self._evacuate(instance, item, key[1])
+        return _RETRY_SECONDS if again else None
 
-    async def _evacuate(self, key: Key, item: Instance, node: str) -> None:
+    async def _evacuate(self, key: Key, item: Instance, node: str) -> bool:
+        """Make a migration if there is none; True if it has to be tried again later."""
         migrations = [self.caches.migrations.items[each] for each in self.caches.migrations_of(key)]
-        if any(not each.final for each in migrations):
-            return
-        if sum(not pod.final for pod in self.caches.launchers(item.uid)) > 1:
-            return
         instance = self.caches.instances.obj(key)
-        if instance is None:
-            return
+        if instance is None or any(not each.final for each in migrations):
+            return False
         strategy = instance["spec"].get("evictionStrategy") or self.caches.configuration().get("evictionStrategy")
         migratable = condition_of(instance, "LiveMigratable")
         if strategy not in ("LiveMigrate", "LiveMigrateIfPossible"):
-            return
+            return False
         if migratable is None or migratable["status"] != "True":
-            return
+            return False
+        if sum(not pod.final for pod in self.caches.launchers(item.uid)) > 1:
+            return True
         source = (instance["metadata"].get("annotations") or {}).get("kubevirt.io/eviction-source")
         migration: Obj = {
             "apiVersion": "kubevirt.io/v1",
@@ -92,3 +93,4 @@ class EvacuationController(Controller):
         created = await self.create(self.caches.migrations, migration)
         text = f"Created Migration {created['metadata']['name']}"
         self.event(kinds.INSTANCES, instance, "SuccessfulCreate", text)
+        return False

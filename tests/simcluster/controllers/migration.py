@@ -6,7 +6,6 @@ handleTargetPodCreation, handleTargetPodHandoff, garbageCollectFinalizedMigratio
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from ..quantity import bytes_text
@@ -18,15 +17,13 @@ from .informer import Key
 from .launcher import target_pod
 from .limits import Active
 from .machine import OBSERVED
+from .migration_end import settle
 from .pod import Pod
 from .policies import applied, matching_policy
 from .requests import compute_requests
 
 Obj = dict[str, Any]
-FINALIZER = "kubevirt.io/migrationJobFinalize"
 TARGET_LABEL = "kubevirt.io/migrationTargetNodeName"
-_KEPT_PER_INSTANCE = 5
-_COPY_SECONDS = 0.1  # the state follows the final phase only after a moment, the finalizer goes after another
 _SHORTEST_POLL_REAL_SECONDS = 1.0  # hundreds may wait; the end of another one wakes them anyway
 _BACKOFF_MARKS = ("kubevirt.io/evacuationMigration", "kubevirt.io/workloadUpdateMigration")
 
@@ -107,7 +104,7 @@ class MigrationController(Controller):
             return None
         instance = self.caches.instances.obj((key[0], summary.instance))
         if summary.final:
-            await self._settle(key, migration, instance)
+            await settle(self, key, migration, instance)
             return None
         annotations: dict[str, str] = migration["metadata"].get("annotations") or {}
         if not annotations.items() >= OBSERVED.items():
@@ -375,43 +372,6 @@ class MigrationController(Controller):
             patch = {"metadata": {"labels": {TARGET_LABEL: None}}, "status": {"migrationState": ended}}
             await self.patch(self.caches.instances, (key[0], instance["metadata"]["name"]), patch)
         await self._fail(key, migration, message)
-
-    async def _settle(self, key: Key, migration: Obj, instance: Obj | None) -> None:
-        """After the final phase: the whole state is copied, then the finalizer goes, then the oldest are deleted."""
-        metadata: Obj = migration["metadata"]
-        state: Obj = ((instance or {}).get("status") or {}).get("migrationState") or {}
-        status: Obj = migration.get("status") or {}
-        own = status.get("migrationState") or {}
-        if FINALIZER in (metadata.get("finalizers") or []):
-            if state.get("migrationUid") == metadata["uid"] and own.get("migrationUid") != metadata["uid"]:
-                await self.clock.sleep(_COPY_SECONDS)
-                await self.patch(self.caches.migrations, key, {"status": {"migrationState": state}}, "status")
-            await self.clock.sleep(_COPY_SECONDS)
-            left = [each for each in metadata["finalizers"] if each != FINALIZER]
-            answer = await self.client.patch(kinds.MIGRATIONS, *key, {"metadata": {"finalizers": left or None}})
-            if "deletionTimestamp" not in metadata:
-                self.caches.migrations.observe(answer)
-        if instance is None or "deletionTimestamp" in instance["metadata"]:
-            if "deletionTimestamp" not in metadata and instance is None:
-                await self.delete(self.caches.migrations, key, metadata["uid"])
-            return
-        await self._collect((key[0], instance["metadata"]["name"]), instance)
-
-    async def _collect(self, instance_key: Key, instance: Obj) -> None:
-        finished = [
-            (item.created, key, item)
-            for key in self.caches.migrations_of(instance_key)
-            if (item := self.caches.migrations.items[key]).final and not item.deleting
-        ]
-        finished.sort()
-        for _created, key, item in finished[: max(0, len(finished) - _KEPT_PER_INSTANCE)]:
-            await self.delete(self.caches.migrations, key, item.uid)
-            dead = [
-                pod
-                for pod in self.caches.launchers(instance["metadata"]["uid"])
-                if pod.final and not pod.deleting and pod.launcher and pod.launcher.job_uid == item.uid
-            ]
-            await asyncio.gather(*(self.delete(self.caches.pods, pod.key, pod.uid) for pod in dead))
 
 
 def _pod_on(pods: list[Pod], node: str) -> Pod | None:

@@ -85,6 +85,16 @@ def faults(cluster: SimCluster, *rules: Obj, nodes: Obj | None = None) -> None:
     time.sleep(0.1)
 
 
+def set_model(cluster: SimCluster, **values: str) -> None:
+    """Sets parameters of the duration model; the others go back to their defaults."""
+    api = cluster.client()
+    path = "/api/v1/namespaces/simcluster/configmaps"
+    api.delete(f"{path}/migration-model")
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "migration-model"}, "data": values}
+    assert api.post(path, body).status == 201
+    time.sleep(0.1)
+
+
 def other_node(api: Client, node: str) -> str:
     """The emptiest node of the scenario that is not this one."""
     return "worker-12" if node != "worker-12" else "worker-11"
@@ -226,6 +236,11 @@ class TestSuccess:
             lambda found: len(found) == 5,
         )
         assert set(left) == set(names[2:])
+        # the dead pods of the deleted ones go with them: five sources and the one that runs are left
+        eventually(
+            lambda: api.items("/api/v1/namespaces/lab/pods", labelSelector="vm.kubevirt.io/name=rerun-01"),
+            lambda pods: sorted(pod["status"]["phase"] for pod in pods) == ["Running"] + ["Succeeded"] * 5,
+        )
 
 
 class TestCancel:
@@ -280,6 +295,74 @@ class TestCancel:
         assert state["failureReason"] == "Live migration has been aborted"
         assert (vmi["status"]["nodeName"], vmi["status"]["phase"]) == (node, "Running")
         faults(cluster)
+
+    def test_before_it_runs_takes_effect_when_it_does(self, api: Client, cluster: SimCluster) -> None:
+        set_model(cluster, prepare_target_seconds="30")
+        name = migrate(api, "shop", "web-24")
+        eventually(
+            lambda: api.get(migrations_path("shop", name)).json(),
+            lambda obj: (obj.get("status") or {}).get("phase") == "PreparingTarget",
+        )
+        seen = []
+        version = api.get(migrations_path("shop")).json()["metadata"]["resourceVersion"]
+        api.delete(migrations_path("shop", name))
+        for event in api.watch(migrations_path("shop"), resourceVersion=version, timeoutSeconds="20"):
+            if event["object"]["metadata"]["name"] == name:
+                status = event["object"]["status"]
+                conditions = [each["type"] for each in status.get("conditions") or []]
+                seen.append((event["type"], status["phase"], conditions))
+                if event["type"] == "DELETED":
+                    break
+        aborted = ["migrationAbortRequested"]
+        assert ("MODIFIED", "PreparingTarget", aborted) in seen
+        assert ("MODIFIED", "Running", aborted) in seen
+        assert seen[-1] == ("DELETED", "Failed", aborted)
+        state = api.get(vmi_path("shop", "web-24")).json()["status"]["migrationState"]
+        assert (state["failed"], state["abortStatus"]) == (True, "Succeeded")
+        set_model(cluster)
+
+
+class TestSlowCopy:
+    """A guest that dirties its memory faster than the link carries it."""
+
+    @pytest.fixture
+    def slow(self, cluster: SimCluster) -> Iterator[None]:
+        set_model(cluster, stream_bytes_per_second="2e8")
+        yield
+        set_model(cluster)
+
+    def policy(self, api: Client, name: str, **spec: Any) -> None:
+        body = {
+            "apiVersion": "migrations.kubevirt.io/v1alpha1",
+            "kind": "MigrationPolicy",
+            "metadata": {"name": name},
+            "spec": {
+                "selectors": {"virtualMachineInstanceSelector": {"ocpv.scale/workload": "caching"}},
+                "completionTimeoutPerGiB": 10,
+                **spec,
+            },
+        }
+        assert api.post("/apis/migrations.kubevirt.io/v1alpha1/migrationpolicies", body).status == 201
+
+    @pytest.mark.parametrize(
+        ("spec", "phase", "mode"),
+        [
+            ({}, "Failed", "PreCopy"),
+            ({"allowPostCopy": True}, "Succeeded", "PostCopy"),
+            ({"allowWorkloadDisruption": True}, "Succeeded", "Paused"),
+            ({"allowAutoConverge": True, "completionTimeoutPerGiB": 100}, "Succeeded", "PreCopy"),
+        ],
+    )
+    def test_ends_as_the_policy_allows(self, api: Client, slow: None, spec: Obj, phase: str, mode: str) -> None:
+        self.policy(api, "caching", **spec)
+        try:
+            obj = finished(api, "shop", migrate(api, "shop", "cache-01"), 40.0)
+        finally:
+            api.delete("/apis/migrations.kubevirt.io/v1alpha1/migrationpolicies/caching")
+        state = obj["status"]["migrationState"]
+        assert (obj["status"]["phase"], state["mode"], state["migrationPolicyName"]) == (phase, mode, "caching")
+        if phase == "Failed":
+            assert state["failureReason"] == "Live migration has been aborted"
 
 
 class TestFailure:
@@ -374,6 +457,44 @@ class TestEviction:
             lambda obj: obj["status"]["nodeName"] != node,
         )
         assert "evacuationNodeName" not in moved["status"]
+
+    def test_is_told_while_it_lasts_and_repeated_after_a_failure(self, api: Client, cluster: SimCluster) -> None:
+        faults(cluster, {"vm": "shop/app-06", "effect": "fail", "after_seconds": 20, "times": 1})
+        set_model(cluster, stream_bytes_per_second="1e7")
+        pods = api.items("/api/v1/namespaces/shop/pods", labelSelector="vm.kubevirt.io/name=app-06")
+        (pod,) = [each for each in pods if each["status"]["phase"] == "Running"]
+        path = f"/api/v1/namespaces/shop/pods/{pod['metadata']['name']}"
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod["metadata"]["name"]}}
+        assert api.post(f"{path}/eviction", body).status == 429
+        again = api.post(f"{path}/eviction", body)
+        assert "Evacuation in progress: Eviction triggered evacuation" in again.json()["message"]
+        machine = eventually(
+            lambda: api.get(vm_path("shop", "app-06")).json(),
+            lambda obj: any(each["type"] == "EvictionRequested" for each in obj["status"]["conditions"]),
+        )
+        assert machine["status"]["created"]
+        mark = "descheduler.alpha.kubernetes.io/eviction-in-progress"
+        eventually(lambda: api.get(path).json()["metadata"]["annotations"], lambda found: found.get(mark) == "true")
+        eventually(
+            lambda: [
+                each.get("status", {}).get("phase")
+                for each in api.items(migrations_path("shop"), labelSelector="kubevirt.io/vmi-name=app-06")
+            ],
+            lambda phases: sorted(map(str, phases)) == ["Failed", "Pending"],
+        )
+        set_model(cluster)
+        faults(cluster)
+        eventually(
+            lambda: api.get(vmi_path("shop", "app-06")).json()["status"]["nodeName"],
+            lambda node: node != pod["spec"]["nodeName"],
+        )
+        said = events(api, "shop", "app-06")
+        assert "Warning MigrationBackoff: backoff migrating vmi shop/app-06" in said
+        machine = eventually(
+            lambda: api.get(vm_path("shop", "app-06")).json(),
+            lambda obj: all(each["type"] != "EvictionRequested" for each in obj["status"]["conditions"]),
+        )
+        assert machine["status"]["ready"]
 
     def test_drain_taint_empties_a_node(self, api: Client) -> None:
         node = "/api/v1/nodes/worker-11"
