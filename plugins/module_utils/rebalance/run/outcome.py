@@ -134,6 +134,8 @@ def _failure(ending: Ending) -> Outcome:
         return failed(ending.cancelled_code, ending.cancelled + _told(reason or told), retryable=True)
     if not ending.node or "vmi shutdown" in told:
         return failed("vm_stopped", "the VM stopped while it migrated" + _told(reason or told))
+    if ending.migration.deleting:
+        return failed("cancelled", "the migration was deleted by somebody else" + _told(reason or told))
     if not ending.target_ready:
         return failed("target_node_lost", f"{ending.target} was lost" + _told(reason or told), retryable=True)
     if "aborted" in reason:
@@ -142,15 +144,11 @@ def _failure(ending: Ending) -> Outcome:
         return failed("target_unschedulable", _last(ending.events, "unschedulable"), retryable=True)
     if "arget pod" in reason or "arget pod" in told or "attachment pod" in told:
         return failed("target_pod_failed", reason or _last(ending.events, "pod"), retryable=True)
-    if ending.migration.deleting and ending.migration.phase != "Failed":
-        return failed("cancelled", "the migration was deleted by somebody else" + _told(reason or told))
     return failed("source_failed", reason or told or "the migration failed without saying why", retryable=True)
 
 
 def _aborted(ending: Ending, reason: str) -> Outcome:
-    """Tell KubeVirt's two aborts and a cancellation apart: all say the same, only the time differs."""
-    if ending.migration.deleting:
-        return failed("cancelled", "the migration was cancelled by somebody else")
+    """Tell KubeVirt's two aborts apart: both say the same, only the time differs."""
     took, limit = ending.copy_seconds, ending.limit_seconds
     if took is not None and limit is not None and took >= limit - 2:
         return failed("completion_timeout", f"{reason}: not complete after {took:.0f} of {limit:.0f} s", retryable=True)
