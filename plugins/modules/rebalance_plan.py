@@ -279,7 +279,7 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description:
-    - The plan's document; see C(docs) for its fields. Hand it to M(ocpv.scale.rebalance_run).
+    - The plan's document, to be handed to M(ocpv.scale.rebalance_run).
   returned: success
   type: dict
   contains:

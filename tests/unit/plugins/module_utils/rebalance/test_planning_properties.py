@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.plugins.module_utils.rebalance.clusters import clusters
 
-EXAMPLES = 40
+EXAMPLES = 100
 
 
 def placement_after(snapshot, plan):
