@@ -267,6 +267,12 @@ run:
           - number: 1
             migration: ocpv-f91dabfcbb-m1-1
             result: succeeded
+plan:
+  description:
+    - The plan's document as it was when the run began, with what was predicted then, as M(ocpv.scale.rebalance_report)
+      takes it.
+  returned: always
+  type: dict
 counts:
   description: How many moves are in each status.
   returned: always

@@ -127,7 +127,7 @@ class Run:
         self._check_plan(stored)
         record = stored.record if stored else new_record(self._plan)
         if stored and not reopen(record, self._options.retry_failed):
-            return {"changed": False, "run": record.to_dict(), "counts": record.counts(), "resumed": record.resumed}
+            return self._told(record, stored, changed=False)
         snapshot = capture(self._gateway, _PARTS)
         self._check_nodes(snapshot)
         record.limits = self._limits(snapshot).to_dict()
@@ -137,10 +137,7 @@ class Run:
             if item is not None and item.status == states.WAITING:
                 item.code, item.message = problem.code, problem.message
         return {
-            "changed": any(item.status == states.WAITING for item in record.items),
-            "run": record.to_dict(),
-            "counts": record.counts(),
-            "resumed": record.resumed,
+            **self._told(record, stored, changed=any(item.status == states.WAITING for item in record.items)),
             "problems": [{"move": item.move, "code": item.code, "message": item.message} for item in problems],
         }
 
@@ -151,7 +148,7 @@ class Run:
         stored = self._store.load()
         self._check_plan(stored)
         if stored and not reopen(stored.record, self._options.retry_failed):
-            return self._result(stored.record, changed=False)
+            return self._result(stored.record, stored, changed=False)
         check_rights(self._gateway, self._plan, self._options.state_namespace)
         self._progress.begin()
         self._lease.acquire(self._options.wait_for_lease_seconds, self._progress.tell)
@@ -166,7 +163,7 @@ class Run:
     def _act(self, warn: Callable[[str], None]) -> dict[str, Any]:
         stored = self._store.load()
         if stored and not reopen(stored.record, self._options.retry_failed):
-            return self._result(stored.record, changed=False)
+            return self._result(stored.record, stored, changed=False)
         feed = self._watch(self._gateway, self._topics())
         feed.mark()
         snapshot = capture(self._patient, _PARTS)
@@ -201,7 +198,7 @@ class Run:
             prune(self._gateway, self._options.state_namespace, self._options.keep_runs, record.run_id)
         for text in record.warnings:
             warn(text)
-        return self._result(record, changed=crew.changed)
+        return self._result(record, stored, changed=crew.changed)
 
     def _begin(self, stored: Optional[Stored], snapshot: Snapshot, crew: Crew, limits: Limits) -> RunRecord:
         """Return the record to go on with, saved before anything is done."""
@@ -305,13 +302,17 @@ class Run:
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
-    def _result(self, record: RunRecord, *, changed: bool) -> dict[str, Any]:
+    def _result(self, record: RunRecord, stored: Optional[Stored], *, changed: bool) -> dict[str, Any]:
+        return {**self._told(record, stored, changed=changed), "state": self._store.location}
+
+    def _told(self, record: RunRecord, stored: Optional[Stored], *, changed: bool) -> dict[str, Any]:
         return {
             "changed": changed,
             "run": record.to_dict(),
+            # the plan that is given may have been looked at again since, when part of it was done
+            "plan": dict(stored.plan) if stored else self._plan.to_dict(),
             "counts": record.counts(),
             "resumed": record.resumed,
-            "state": self._store.location,
         }
 
     def _resumable(self, error: OcpvError) -> OcpvError:
