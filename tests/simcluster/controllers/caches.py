@@ -131,6 +131,7 @@ class Caches:
         self.migrations = Informer(client, kinds.MIGRATIONS, migration_of)
         self.policies = Informer(client, kinds.POLICIES, meta_of)
         self.kubevirts = Informer(client, kinds.KUBEVIRTS, meta_of)
+        self.deployments = Informer(client, kinds.DEPLOYMENTS, meta_of)
         self.daemon_sets = Informer(client, kinds.DAEMON_SETS, meta_of)
         self.quotas = Informer(client, kinds.RESOURCE_QUOTAS, meta_of)
         self.settings = Informer(client, kinds.CONFIG_MAPS, meta_of, namespace="simcluster")

@@ -108,6 +108,8 @@ class HyperConvergedOperator(Controller):
             "conditions": conditions,
             "systemHealthStatus": health(conditions),
         }
+        if "infrastructureHighlyAvailable" not in status:
+            wanted["infrastructureHighlyAvailable"] = len(self.caches.nodes.items) > 1
         patch = {name: value for name, value in wanted.items() if status.get(name) != value}
         if patch:
             await self.patch(self.caches.hyperconvergeds, key, {"status": patch}, "status")

@@ -10,6 +10,8 @@ import asyncio
 import math
 from typing import Any
 
+import orjson
+
 from . import kinds
 from .client import ApiError
 from .controller import Controller, with_condition
@@ -20,6 +22,7 @@ Obj = dict[str, Any]
 NETWORK_ANNOTATION = "k8s.v1.cni.cncf.io/networks"
 _FINALIZER = "kubevirt.io/foregroundDeleteKubeVirt"
 _DAEMON = "virt-handler"
+_API = "virt-api"
 _RESTART_SECONDS = 10.0
 _ATTACHMENTS = kinds.Kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition")
 _READY = ("AllComponentsReady", "All components are ready.")
@@ -38,6 +41,7 @@ class VirtOperator(Controller):
         self.caches.kubevirts.on_change(lambda key, _before, _after: self.queue.add(key))
         self.settings.on_change(lambda: self.enqueue_all(self.caches.kubevirts))
         self.caches.nodes.on_change(self._node_changed)
+        self.caches.deployments.on_change(lambda _key, _before, _after: self.enqueue_all(self.caches.kubevirts))
 
     def _node_changed(self, key: Key, before: object, after: object) -> None:
         if before is None or after is None:
@@ -56,6 +60,7 @@ class VirtOperator(Controller):
         if _FINALIZER not in finalizers:
             await self.patch(self.caches.kubevirts, key, {"metadata": {"finalizers": [*finalizers, _FINALIZER]}})
             return None
+        await self._scale(key[0], kubevirt)
         daemon_set = self.caches.daemon_sets.obj((key[0], _DAEMON))
         wanted = network_annotation(kubevirt)
         if daemon_set is not None and (self._rollout is None or self._rollout.done()):
@@ -66,6 +71,25 @@ class VirtOperator(Controller):
             await self._count(key[0], daemon_set)
             await self._tell(key, kubevirt, ready=True)
         return None
+
+    async def _scale(self, namespace: str, kubevirt: Obj) -> None:
+        """virt-api has as many replicas as the KubeVirt or the size of the cluster says, all of them ready."""
+        key = (namespace, _API)
+        deployment = self.caches.deployments.obj(key)
+        if deployment is None:
+            return
+        schedulable = sum(
+            self.caches.node_labels(name).get(SCHEDULABLE) == "true" for _namespace, name in self.caches.nodes.items
+        )
+        replicas = api_replicas(kubevirt, schedulable)
+        if deployment["spec"].get("replicas") != replicas:
+            deployment = await self.patch(self.caches.deployments, key, {"spec": {"replicas": replicas}})
+        counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        wanted = {**dict.fromkeys(counts, replicas), "observedGeneration": deployment["metadata"].get("generation", 1)}
+        status: Obj = deployment.get("status") or {}
+        changes = {name: value for name, value in wanted.items() if status.get(name) != value}
+        if changes:
+            await self.patch(self.caches.deployments, key, {"status": changes}, "status")
 
     async def _tell(self, key: Key, kubevirt: Obj, *, ready: bool) -> None:
         status: Obj = kubevirt.get("status") or {}
@@ -165,6 +189,22 @@ def network_annotation(kubevirt: Obj) -> str:
     migrations = ((kubevirt.get("spec") or {}).get("configuration") or {}).get("migrations") or {}
     network = migrations.get("network")
     return f"{network}@migration0" if network else ""
+
+
+def api_replicas(kubevirt: Obj, schedulable_nodes: int) -> int:
+    """Replicas of virt-api (apps.go, getDesiredApiReplicas, replicasAlreadyPatched): as asked for, as patched, or by
+    the number of nodes that take machines."""
+    spec: Obj = kubevirt.get("spec") or {}
+    asked = (spec.get("infra") or {}).get("replicas")
+    if asked is not None:
+        return int(asked)
+    for patch in (spec.get("customizeComponents") or {}).get("patches") or []:
+        if patch.get("resourceName", "").lower() != _API or patch.get("type") != "json":
+            continue
+        for operation in orjson.loads(patch.get("patch") or "[]"):
+            if operation.get("op") == "replace" and operation.get("path") == "/spec/replicas":
+                return int(operation["value"])
+    return 1 if schedulable_nodes == 1 else max(2, schedulable_nodes // 10)
 
 
 def template_annotations(daemon_set: Obj) -> dict[str, str]:
