@@ -13,9 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional
 
+from .quick_init import quick_init
+
 RUNNING = "Running"
 
 
+@quick_init
 @dataclass(frozen=True)
 class Resources:
     """Amounts of what the scheduler counts. C(extended) holds everything else by its Kubernetes name (hugepages-1Gi in
@@ -42,6 +45,7 @@ class Taint:
     effect: str
 
 
+@quick_init
 @dataclass(frozen=True)
 class Condition:
     type: str
@@ -77,6 +81,7 @@ class Node:
         return self.labels.get("kubernetes.io/hostname", self.name)
 
 
+@quick_init
 @dataclass(frozen=True)
 class Pod:
     """A pod that holds resources of a node (neither Succeeded nor Failed)."""
@@ -97,6 +102,7 @@ class Pod:
     deleting: bool = False
 
 
+@quick_init
 @dataclass(frozen=True)
 class Volume:
     """A volume of a VM. C(kind) is the name of its source in the API (persistentVolumeClaim, dataVolume, containerDisk,
@@ -112,6 +118,7 @@ class Volume:
     read_only: bool = False
 
 
+@quick_init
 @dataclass(frozen=True)
 class VmSpec:
     """The parts of spec.template.spec (of a VM) or spec (of a VMI) that decide where and how it can move."""
@@ -145,6 +152,7 @@ class VmSpec:
     termination_grace_seconds: int = 30
 
 
+@quick_init
 @dataclass(frozen=True)
 class VolumeStatus:
     """What virt-handler reports of a volume: the claim it really uses and that claim's access modes."""
@@ -172,6 +180,7 @@ class MigrationState:
     mode: str = ""
 
 
+@quick_init
 @dataclass(frozen=True)
 class Instance:
     """The VirtualMachineInstance: the VM as it runs now."""
@@ -202,6 +211,7 @@ class Instance:
         return condition is not None and condition.status == "True"
 
 
+@quick_init
 @dataclass(frozen=True)
 class VirtualMachine:
     """A VM with its instance. C(spec) is the wish (the VM's template), C(instance.spec) the reality; they may differ.
@@ -244,6 +254,7 @@ class VirtualMachine:
         return self.instance.node if self.instance else ""
 
 
+@quick_init
 @dataclass(frozen=True)
 class Claim:
     """A PersistentVolumeClaim."""
@@ -258,6 +269,7 @@ class Claim:
     capacity_bytes: int = 0
 
 
+@quick_init
 @dataclass(frozen=True)
 class PersistentVolume:
     name: str
@@ -278,6 +290,7 @@ class StorageClass:
     waits_for_consumer: bool = False
 
 
+@quick_init
 @dataclass(frozen=True)
 class DataVolume:
     namespace: str

@@ -62,9 +62,13 @@ def _resources(amounts: Amounts) -> Resources:
 def parse_conditions(conditions: Optional[Iterable[Object]]) -> dict[str, Condition]:
     """Return the conditions of an object's status by type."""
     return {
-        item["type"]: Condition(item["type"], item["status"], item.get("reason") or "", item.get("message") or "")
+        item["type"]: _condition(item["type"], item["status"], item.get("reason") or "", item.get("message") or "")
         for item in conditions or ()
     }
+
+
+# nearly all objects have the same few
+_condition = lru_cache(maxsize=4096)(Condition)
 
 
 def is_ready(item: Object) -> bool:

@@ -11,6 +11,7 @@ are annotations that hold serialised objects: a copy of the whole VM, passwords 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any, Mapping, Optional
 
 from ..quantity import parse_bytes, parse_count
@@ -32,7 +33,7 @@ Object = Mapping[str, Any]
 OWN_DOMAIN = "ocpv.scale/"
 _LONGEST_ANNOTATION = 1024
 _NOTHING: Mapping[str, Any] = {}
-_DISK_DEVICES = ("disk", "cdrom", "lun")
+_NO_DEVICE = ("", False)
 _BINDINGS = ("masquerade", "bridge", "sriov", "macvtap", "passt", "slirp", "passtBinding")
 _DEFAULT_GRACE_SECONDS = 30
 # decided by the instance type and preference of a VM unless its template says them itself
@@ -141,8 +142,8 @@ def parse_instance(
         conditions=parse_conditions(status.get("conditions")),
         migration_method=status.get("migrationMethod") or "",
         migration_state=parse_migration_state(status.get("migrationState")),
-        volume_status=tuple(_volume_status(item) for item in status.get("volumeStatus") or ()),
-        migrated_volumes=tuple(item["volumeName"] for item in status.get("migratedVolumes") or ()),
+        volume_status=tuple([_volume_status(item) for item in status.get("volumeStatus") or ()]),
+        migrated_volumes=tuple([item["volumeName"] for item in status.get("migratedVolumes") or ()]),
         evacuation_node=status.get("evacuationNodeName") or "",
         deleting="deletionTimestamp" in metadata,
         requests=requests,
@@ -186,25 +187,31 @@ def parse_spec(spec: Object) -> VmSpec:
         vcpus=_vcpus(cpu, requests, limits),
         guest_memory_bytes=_guest_memory(memory, requests, limits),
         cpu_model=cpu.get("model") or "",
-        cpu_features=tuple(
-            feature["name"] for feature in cpu.get("features") or () if feature.get("policy", "") in ("", "require")
-        ),
+        cpu_features=_required_features(cpu["features"]) if cpu.get("features") else (),
         dedicated_cpus=bool(cpu.get("dedicatedCpuPlacement")),
         cpu_limited="cpu" in limits,
         hugepages=(memory.get("hugepages") or _NOTHING).get("pageSize") or "",
         machine_type=(domain.get("machine") or _NOTHING).get("type") or "",
         architecture=spec.get("architecture") or "",
-        requests={name: str(value) for name, value in requests.items()},
-        limits={name: str(value) for name, value in limits.items()},
+        requests={name: str(value) for name, value in requests.items()} if requests else {},
+        limits={name: str(value) for name, value in limits.items()} if limits else {},
         eviction_strategy=spec.get("evictionStrategy") or "",
-        host_devices=tuple(device.get("deviceName", "") for device in devices.get("hostDevices") or ()),
-        gpus=tuple(device.get("deviceName", "") for device in devices.get("gpus") or ()),
+        host_devices=_device_names(devices["hostDevices"]) if devices.get("hostDevices") else (),
+        gpus=_device_names(devices["gpus"]) if devices.get("gpus") else (),
         pod_network_bindings=_pod_network_bindings(networks, devices),
-        multus_networks=tuple(network["multus"]["networkName"] for network in networks if network.get("multus")),
+        multus_networks=tuple([network["multus"]["networkName"] for network in networks if network.get("multus")]),
         persistent_tpm=tpm is not None and tpm.get("enabled", True) and bool(tpm.get("persistent")),
         persistent_efi=bool((bootloader.get("efi") or _NOTHING).get("persistent")),
         termination_grace_seconds=_DEFAULT_GRACE_SECONDS if grace is None else int(grace),
     )
+
+
+def _required_features(features: Any) -> tuple[str, ...]:
+    return tuple(feature["name"] for feature in features if feature.get("policy", "") in ("", "require"))
+
+
+def _device_names(devices: Any) -> tuple[str, ...]:
+    return tuple(device.get("deviceName", "") for device in devices)
 
 
 def _vcpus(cpu: Object, requests: Object, limits: Object) -> int:
@@ -214,12 +221,17 @@ def _vcpus(cpu: Object, requests: Object, limits: Object) -> int:
     if sockets or cores or threads:
         return int(sockets or 1) * int(cores or 1) * int(threads or 1)
     stated = limits.get("cpu") or requests.get("cpu")
-    return max(1, parse_count(stated, "cpu")) if stated else 1
+    return max(1, _count(stated)) if stated else 1
 
 
 def _guest_memory(memory: Object, requests: Object, limits: Object) -> int:
     stated = memory.get("guest") or requests.get("memory") or limits.get("memory")
-    return parse_bytes(stated) if stated else 0
+    return _size(stated) if stated else 0
+
+
+# the same few sizes come again and again
+_size = lru_cache(maxsize=1024)(parse_bytes)
+_count = lru_cache(maxsize=1024)(partial(parse_count, option="cpu"))
 
 
 def _volumes(volumes: Any, devices: Object) -> tuple[Volume, ...]:
@@ -227,16 +239,20 @@ def _volumes(volumes: Any, devices: Object) -> tuple[Volume, ...]:
         return ()
     disks: dict[str, tuple[str, bool]] = {}
     for disk in devices.get("disks") or ():
-        device = next((name for name in _DISK_DEVICES if name in disk), "disk")
+        device = "cdrom" if "cdrom" in disk else "lun" if "lun" in disk else "disk"
         # a CD-ROM is read-only unless it says otherwise
         disks[disk["name"]] = device, bool((disk.get(device) or _NOTHING).get("readonly", device == "cdrom"))
     for filesystem in devices.get("filesystems") or ():
         disks[filesystem["name"]] = "filesystem", False
-    return tuple(_volume(volume, *disks.get(volume["name"], ("", False))) for volume in volumes)
+    return tuple([_volume(volume, *disks.get(volume["name"], _NO_DEVICE)) for volume in volumes])
 
 
 def _volume(volume: Object, device: str, read_only: bool) -> Volume:
-    kind = next((name for name in volume if name != "name"), "")
+    kind = ""
+    for name in volume:
+        if name != "name":
+            kind = name
+            break
     source = volume.get(kind) or _NOTHING
     claim = ""
     if kind == "dataVolume":
