@@ -22,6 +22,7 @@ OBSERVED = {
 _LIVE_FIELDS = ("nodeSelector", "affinity", "tolerations")
 _FINAL = ("Succeeded", "Failed")
 _START_BACKOFF_SECONDS = 10.0
+_LONGEST_BACKOFF_SECONDS = 300.0
 
 
 class MachineController(Controller):
@@ -32,7 +33,7 @@ class MachineController(Controller):
     workers = 8
 
     def register(self) -> None:
-        self._failed_starts: dict[str, int] = {}
+        self._failed_starts: dict[str, tuple[int, float]] = {}  # uid: failures in a row, when to start again
         self.caches.machines.on_change(lambda key, _before, _after: self.queue.add(key))
         self.caches.instances.on_change(lambda key, _before, _after: self.queue.add(key))
         self.caches.data_volumes.on_change(self._data_volume_changed)
@@ -59,11 +60,13 @@ class MachineController(Controller):
             return None
         await self._mark(key, machine)
         wait = None
-        if await self._data_volumes_ready(key, machine):
+        ready = await self._data_volumes_ready(key, machine)
+        if ready:
             wait = await self._follow_run_strategy(key, machine, instance)
         if instance is not None and "deletionTimestamp" not in instance["metadata"]:
             await self._hand_on(key, machine, instance)
-        await self._tell(key, self.caches.machines.obj(key) or machine, self._instance(key, machine))
+        known = self.caches.machines.obj(key) or machine
+        await self._tell(key, known, self._instance(key, machine), ready=ready)
         return wait
 
     def _instance(self, key: Key, machine: Obj) -> Obj | None:
@@ -147,23 +150,24 @@ class MachineController(Controller):
             each["action"] == "Stop" and each.get("uid") == instance["metadata"]["uid"] for each in requests
         )
         ended = phase in _FINAL and strategy in ("Always", "RerunOnFailure")
+        uid = machine["metadata"]["uid"]
         if phase == "Running":
-            self._failed_starts.pop(machine["metadata"]["uid"], None)
+            self._failed_starts.pop(uid, None)
         if strategy == "Halted" or stop_requested or ended:
             if phase == "Failed" and strategy == "RerunOnFailure" and not stop_requested:
                 body = {"status": {"stateChangeRequests": [{"action": "Start"}]}}
                 await self.patch(self.caches.machines, key, body, "status")
-            if phase == "Failed":
-                uid = machine["metadata"]["uid"]
-                self._failed_starts[uid] = self._failed_starts.get(uid, 0) + 1
+            if phase == "Failed" and not _ran(instance):
+                count = self._failed_starts.get(uid, (0, 0.0))[0] + 1
+                seconds = min(_START_BACKOFF_SECONDS * 2.0 ** (count - 1), _LONGEST_BACKOFF_SECONDS)
+                self._failed_starts[uid] = count, self.context.timestamp() + seconds
             await self._delete_instance(key, instance)
         return None
 
     async def _start(self, key: Key, machine: Obj) -> float | None:
-        failures: int = self._failed_starts.get(machine["metadata"]["uid"], 0)
-        if failures:
-            self._failed_starts[machine["metadata"]["uid"]] = 0
-            return min(_START_BACKOFF_SECONDS * 2.0 ** (failures - 1), 300.0)
+        left = self._failed_starts.get(machine["metadata"]["uid"], (0, 0.0))[1] - self.context.timestamp()
+        if left > 0:
+            return left
         template: Obj = machine["spec"]["template"]
         inherited: Obj = template.get("metadata") or {}
         generation = machine["metadata"].get("generation", 1)
@@ -219,17 +223,27 @@ class MachineController(Controller):
         ]
         await self.patch(self.caches.instances, key, patch)
 
-    async def _tell(self, key: Key, machine: Obj, instance: Obj | None) -> None:
+    async def _tell(self, key: Key, machine: Obj, instance: Obj | None, *, ready: bool = True) -> None:
+        """C(ready): the run strategy has been followed, not only waited with."""
         data_volumes = [
             self.caches.data_volumes.obj((key[0], each["metadata"]["name"])) or {}
             for each in machine["spec"].get("dataVolumeTemplates") or []
         ]
         before: Obj = machine.get("status") or {}
-        after = machine_status(machine, instance, data_volumes, self.context.now())
+        crashing = machine["metadata"]["uid"] in self._failed_starts
+        after = machine_status(machine, instance, data_volumes, self.context.now(), crashing=crashing)
+        if not ready:
+            after["runStrategy"] = before.get("runStrategy")
         patch = {name: value for name, value in after.items() if before.get(name) != value}
         patch = {name: value for name, value in patch.items() if value is not None or name in before}
         if patch:
             await self.patch(self.caches.machines, key, {"status": patch}, "status")
+
+
+def _ran(instance: Obj) -> bool:
+    """Whether the guest was up before it failed: then it was no failed start."""
+    stamps = (instance.get("status") or {}).get("phaseTransitionTimestamps") or []
+    return any(each["phase"] == "Running" for each in stamps)
 
 
 def _owned(instance: Obj, machine: Obj) -> bool:

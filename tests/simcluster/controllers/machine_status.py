@@ -18,8 +18,10 @@ _LIVE_FIELDS = ("nodeSelector", "affinity", "tolerations")
 _FINAL = ("Succeeded", "Failed")
 
 
-def machine_status(machine: Obj, instance: Obj | None, data_volumes: list[Obj], now: str) -> Obj:
-    """Every status field that the controller owns; None for what is absent."""
+def machine_status(
+    machine: Obj, instance: Obj | None, data_volumes: list[Obj], now: str, *, crashing: bool = False
+) -> Obj:
+    """Every status field that the controller owns; None for what is absent. C(crashing): the last start failed."""
     status: Obj = machine.get("status") or {}
     phase = ((instance or {}).get("status") or {}).get("phase")
     conditions = _conditions(machine, instance, now)
@@ -27,7 +29,9 @@ def machine_status(machine: Obj, instance: Obj | None, data_volumes: list[Obj], 
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     generation = machine["metadata"].get("generation", 1)
     return {
-        "printableStatus": printable_status(machine, instance, data_volumes, requested=bool(requests)),
+        "printableStatus": printable_status(
+            machine, instance, data_volumes, requested=bool(requests), crashing=crashing
+        ),
         "created": True if phase not in (None, *_FINAL) else None,
         "ready": ready if instance is not None or "ready" in status else None,
         "conditions": conditions,
@@ -103,8 +107,11 @@ def _within(wanted: Any, actual: Any) -> bool:
     return bool(wanted == actual)
 
 
-def printable_status(machine: Obj, instance: Obj | None, data_volumes: list[Obj], *, requested: bool = False) -> str:
-    """The first that applies, in KubeVirt's order; C(requested): a start or stop has been asked for."""
+def printable_status(
+    machine: Obj, instance: Obj | None, data_volumes: list[Obj], *, requested: bool = False, crashing: bool = False
+) -> str:
+    """The first that applies, in KubeVirt's order. C(requested): a start or stop has been asked for; C(crashing): the
+    last start failed."""
     if "deletionTimestamp" in machine["metadata"]:
         return "Terminating"
     status: Obj = (instance or {}).get("status") or {}
@@ -133,4 +140,6 @@ def printable_status(machine: Obj, instance: Obj | None, data_volumes: list[Obj]
         return "Provisioning"
     if instance is not None and phase not in _FINAL:
         return "Starting"
-    return "Starting" if strategy == "Always" or requested else "Stopped"
+    if strategy == "Always" or requested:
+        return "CrashLoopBackOff" if crashing else "Starting"
+    return "Stopped"

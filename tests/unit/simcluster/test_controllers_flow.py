@@ -300,6 +300,23 @@ class TestStorage:
         ):
             eventually(lambda path=path: api.get(path).status, lambda code: code == 404)
 
+    def test_a_machine_that_runs_again_on_failure_only_still_starts_after_its_data(self, api: Client) -> None:
+        disk = f"disk{next(_numbers)}"
+        template = {
+            "metadata": {"name": disk},
+            "spec": {
+                "source": {"blank": {}},
+                "pvc": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}},
+            },
+        }
+        volumes = [{"name": "root", "dataVolume": {"name": disk}}]
+        name = new_machine(api, "RerunOnFailure", template={"volumes": volumes}, dataVolumeTemplates=[template])
+        printable(api, name, "Running")
+        verb(api, name, "stop")
+        printable(api, name, "Stopped")
+        time.sleep(0.3)
+        assert api.get(vmi_path(name)).status == 404
+
 
 class TestOperators:
     def migrations(self, api: Client) -> Obj:

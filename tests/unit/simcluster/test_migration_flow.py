@@ -458,6 +458,42 @@ class TestEviction:
         )
         assert "evacuationNodeName" not in moved["status"]
 
+    def test_overtakes_what_others_have_asked_for(self, api: Client, cluster: SimCluster) -> None:
+        """One slot: an evacuation that comes last is the next to get it."""
+        path = "/apis/hco.kubevirt.io/v1/namespaces/openshift-cnv/hyperconvergeds/kubevirt-hyperconverged"
+        config = {"virtualization": {"liveMigrationConfig": {"parallelMigrationsPerCluster": 1}}}
+        assert api.patch(path, {"spec": config}).status == 200
+        set_model(cluster, stream_bytes_per_second="5e7")
+        time.sleep(0.3)
+        try:
+            version = api.get(migrations_path("shop")).json()["metadata"]["resourceVersion"]
+            mine = [migrate(api, "shop", f"web-{number:02d}") for number in range(10, 15)]
+            eventually(
+                lambda: [(e.get("status") or {}).get("phase") for e in api.items(migrations_path("shop"))],
+                lambda phases: "Running" in phases,
+            )
+            pods = api.items("/api/v1/namespaces/shop/pods", labelSelector="vm.kubevirt.io/name=web-20")
+            (pod,) = [each["metadata"]["name"] for each in pods if each["status"]["phase"] == "Running"]
+            body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+            assert api.post(f"/api/v1/namespaces/shop/pods/{pod}/eviction", body).status == 429
+            started: list[str] = []
+            ended: set[str] = set()
+            for event in api.watch(migrations_path("shop"), resourceVersion=version, timeoutSeconds="30"):
+                name, status = event["object"]["metadata"]["name"], event["object"].get("status") or {}
+                if status.get("phase") == "Scheduling" and name not in started:
+                    started.append(name)
+                if status.get("phase") == "Succeeded":
+                    ended.add(name)
+                if len(ended) == len(mine) + 1:
+                    break
+            assert started[1].startswith("kubevirt-evacuation-")
+            assert set(started) - {started[1]} == set(mine)
+        finally:
+            set_model(cluster)
+            config["virtualization"]["liveMigrationConfig"]["parallelMigrationsPerCluster"] = 5
+            api.patch(path, {"spec": config})
+            time.sleep(0.3)
+
     def test_is_told_while_it_lasts_and_repeated_after_a_failure(self, api: Client, cluster: SimCluster) -> None:
         faults(cluster, {"vm": "shop/app-06", "effect": "fail", "after_seconds": 20, "times": 1})
         set_model(cluster, stream_bytes_per_second="1e7")
