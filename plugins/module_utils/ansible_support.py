@@ -108,6 +108,7 @@ def connect(
     options = module.params if module is not None else auth
     _check_kubernetes()
     _check_password(options)
+    _check_kubeconfig(options)
     # loads the kubernetes library (0.3 to 0.6 s), which work on files does not need
     from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
     from kubernetes.client import Configuration
@@ -171,6 +172,15 @@ def _check_password(options: Mapping[str, Any]) -> None:
     user = _given(options, "username")
     if (user or _given(options, "password")) and not _given(options, "api_key"):
         raise InvalidInput("username", user or "", _PASSWORD_ADVICE)
+
+
+def _check_kubeconfig(options: Mapping[str, Any]) -> None:
+    """Refuse the path of a kubeconfig that is not there, of which the client library does not tell the name."""
+    paths = _given(options, "kubeconfig")
+    if not isinstance(paths, str) or _given(options, "host"):
+        return
+    if not any(os.path.exists(os.path.expanduser(path)) for path in paths.split(os.pathsep)):
+        raise InvalidInput("kubeconfig", paths, "the path of a file that exists is needed")
 
 
 def _connection_error(error: Exception) -> OcpvError:

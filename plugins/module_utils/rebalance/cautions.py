@@ -154,7 +154,8 @@ def _of_moves(snapshot: Snapshot, plan: Plan) -> list[str]:
         longest = max(move.predicted.downtime_seconds for move in cold)
         what = "1 VM moves cold: it is" if len(cold) == 1 else f"{len(cold)} VMs move cold: each is"
         found.append(f"{what} stopped and down for about {format_duration(longest)}.")
-    live = [snapshot.virtual_machines[move.key] for move in plan.moves if move.mode == LIVE]
+    there = snapshot.virtual_machines  # a plan that is looked at again may name VMs that are gone
+    live = [there[move.key] for move in plan.moves if move.mode == LIVE and move.key in there]
     guessed = [vm.key for vm in live if vm.instance and vm.instance.dirty_rate_bytes_per_second is None]
     if guessed:
         found.append(

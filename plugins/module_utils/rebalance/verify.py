@@ -143,6 +143,8 @@ class _Replay:
             return [
                 Refusal("vm_replaced", f"{move.key} is not the VM the plan was made for: it was deleted and made anew")
             ]
+        if vm.node == move.target:
+            return [Refusal("elsewhere", f"{move.key} is on {move.target} already")]
         if vm.node != move.source:
             where = f"runs on {vm.node}" if vm.node else "does not run"
             return [Refusal("elsewhere", f"{move.key} {where}, not on {move.source}")]

@@ -161,6 +161,10 @@ class TestConnect:
             connect()
         assert "kubeconfig" in caught.value.hint
 
+    def test_a_kubeconfig_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput, match=f"kubeconfig: '{tmp_path}/gone'"):
+            connect(kubeconfig=f"{tmp_path}/gone")
+
     def test_a_broken_kubeconfig_does_not_show_its_secrets(self, tmp_path: Path) -> None:
         file = tmp_path / "config"
         file.write_text(f"users:\n- user: {{token: {TOKEN}, x: [}}\n")
