@@ -6,7 +6,7 @@ Source: KubeVirt pkg/virt-handler (vm.go, migration-target.go, migration-source.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from typing import Any
 
 from . import kinds
@@ -18,6 +18,7 @@ from .instance import FOREGROUND
 from .migratable import migratability
 from .pod import Pod
 
+log = logging.getLogger(__name__)
 Obj = dict[str, Any]
 TARGET_LABEL = "kubevirt.io/migrationTargetNodeName"
 
@@ -184,9 +185,8 @@ class Handler(Controller):
     def _forget(self, job_uid: str) -> None:
         task = self._running.pop(job_uid, None)
         self.migrating.pop(job_uid, None)
-        if task is not None and not task.cancelled():
-            with contextlib.suppress(asyncio.CancelledError):
-                task.exception()
+        if task is not None and not task.cancelled() and task.exception() is not None:
+            log.error("migration %s", job_uid, exc_info=task.exception())
 
     def _end_run(self, job_uid: str) -> None:
         task = self._running.get(job_uid)

@@ -168,7 +168,11 @@ class Informer[T]:
             for value in new - old:
                 table[value].add(key)
         for handler in self._handlers:
-            handler(key, before, after)
+            try:
+                handler(key, before, after)
+            except Exception:
+                # one controller's mistake must not stop the others
+                log.exception("%s %s", self.kind.plural, "/".join(key))
 
 
 def _key(obj: Obj) -> Key:
