@@ -1,0 +1,1 @@
+"""Benchmarks of the collection and of the simulated cluster: ``python -m bench``."""
