@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
 
-from ansible_collections.ocpv.scale.plugins.module_utils.cluster.capture import capture
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.gateway import Gateway
-from ansible_collections.ocpv.scale.plugins.module_utils.cluster.select import Selection, choose
-from ansible_collections.ocpv.scale.plugins.module_utils.migration.migratability import assess_all
-from ansible_collections.ocpv.scale.plugins.module_utils.migration.rwx_check import Wanted, check_result, parts_for
+from ansible_collections.ocpv.scale.plugins.modules import vm_rwx_check
 from simcluster.testing import SimCluster
 
 from .measurement import SECONDS, Measurement, in_turn
 from .workbench import RecordingGateway, Workbench, gateway_to
 
 MOST_TIMES = 2.0
+# as the module's defaults
+_OPTIONS: Mapping[str, Any] = {
+    "snapshot": None,
+    "namespaces": [],
+    "names": [],
+    "label_selector": "",
+    "select": "",
+    "ways": [],
+    "reasons": [],
+    "severity": "info",
+}
+_check: Callable[[Any, Callable[[], Gateway]], Mapping[str, Any]] = vm_rwx_check.check
 
 
 def measure(bench: Workbench) -> list[Measurement]:
@@ -41,9 +52,7 @@ def measure(bench: Workbench) -> list[Measurement]:
 
 def whole_check(gateway: Gateway) -> int:
     """Returns how many VMs were checked."""
-    snapshot = capture(gateway, parts_for(""))
-    result = check_result(assess_all(snapshot, choose(snapshot, Selection())), Wanted())
-    return int(result["checked"])
+    return int(_check(SimpleNamespace(params=_OPTIONS), lambda: gateway)["checked"])
 
 
 def _requests(cluster: SimCluster, work: Callable[[], int]) -> float:
