@@ -17,7 +17,7 @@ from typing import Any
 
 from . import listing, planning, running, rwx_check, snapshot, start
 from .measurement import Measurement, NotMeasured, table
-from .workbench import ROUNDS, Workbench
+from .workbench import ROUNDS, TIME_SCALE, Workbench
 
 Benchmark = Callable[[Workbench], list[Measurement]]
 # in this order: those that share the cluster next to each other
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None, benchmarks: Mapping[str, Benchmark]
     options = _options(arguments, benchmarks)
     rows: list[tuple[str, Measurement]] = []
     errors: dict[str, str] = {}
-    with Workbench(options.rounds) as bench:
+    with Workbench(options.rounds, options.time_scale) as bench:
         for name in options.only or benchmarks:
             print(f"bench: {name}", file=sys.stderr, flush=True)
             try:
@@ -66,10 +66,15 @@ def _options(arguments: list[str] | None, benchmarks: Mapping[str, Benchmark]) -
     parser = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", action="append", choices=list(benchmarks), help="only this one; may be repeated")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of each measurement, fewer of long ones")
+    parser.add_argument(
+        "--time-scale", type=float, default=TIME_SCALE, help="how many times faster than real time the cluster runs"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the values of all rounds there as well")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error(f"argument --rounds: {options.rounds}: a number of at least 1 is needed")
+    if not 1 <= options.time_scale <= 1000:
+        parser.error(f"argument --time-scale: {options.time_scale:g}: a number from 1 to 1000 is needed")
     if options.json is not None and (options.json.is_dir() or not options.json.resolve().parent.is_dir()):
         parser.error(f"argument --json: {options.json}: the name of a file in an existing directory is needed")
     return options

@@ -91,7 +91,7 @@ def in_turn(rounds: int, *works: Callable[[], object]) -> tuple[tuple[float, ...
 
 def table(rows: Sequence[tuple[str, Measurement]]) -> str:
     """A Markdown table, aligned; rows are (benchmark, measurement)."""
-    cells = [("Benchmark", "Measured", "Result", "Beside it", "", "Ratio", "At most")]
+    cells = [("Benchmark", "Measured", "Result", "Beside it", "Its result", "Ratio", "At most")]
     last = ""
     for name, item in rows:
         ratio = "" if item.ratio is None else f"{item.ratio:.2f}"

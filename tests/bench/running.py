@@ -25,7 +25,6 @@ from .measurement import SECONDS, SLOTS, Measurement, NotMeasured, seconds_of
 from .workbench import SCENARIO, Workbench, gateway_to
 
 MOVES = 100
-TIME_SCALE = 10.0
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class Pace:
 def measure(bench: Workbench) -> list[Measurement]:
     """Wall time and makespan beside what slots and durations allow; how many slots were in use."""
     bench.end_cluster()
-    paces = [_run() for _round in range(bench.few_rounds)]
+    paces = [_run(bench.time_scale) for _round in range(bench.few_rounds)]
     moves = f"{MOVES} moves"
-    scale = f"time {TIME_SCALE:g} times as fast"
+    scale = f"time {bench.time_scale:g} times as fast"
     makespans = tuple(pace.makespan for pace in paces)
     return [
         Measurement(
@@ -54,7 +53,7 @@ def measure(bench: Workbench) -> list[Measurement]:
             SECONDS,
             tuple(pace.wall for pace in paces),
             "bound by slots, nodes, longest move",
-            tuple(pace.bound / TIME_SCALE for pace in paces),
+            tuple(pace.bound / bench.time_scale for pace in paces),
         ),
         Measurement(
             f"{moves}: first start to last end, cluster's clock",
@@ -80,8 +79,8 @@ def measure(bench: Workbench) -> list[Measurement]:
     ]
 
 
-def _run() -> Pace:
-    with SimCluster(SCENARIO, time_scale=TIME_SCALE) as cluster:
+def _run(time_scale: float) -> Pace:
+    with SimCluster(SCENARIO, time_scale=time_scale) as cluster:
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.STATE_NAMESPACE}}
         cluster.client().post("/api/v1/namespaces", namespace)
         gateway = gateway_to(cluster)

@@ -18,6 +18,8 @@ from simcluster.testing import SimCluster
 
 SCENARIO = "reference"
 ROUNDS = 5
+# a compromise: time that runs faster makes everything shorter but what takes real time
+TIME_SCALE = 10.0
 # of what starts clusters or plans
 _FEW_ROUNDS = 3
 
@@ -25,8 +27,9 @@ _FEW_ROUNDS = 3
 class Workbench:
     """``with Workbench() as bench: ...``; cluster and file are made when they are first asked for."""
 
-    def __init__(self, rounds: int = ROUNDS) -> None:
+    def __init__(self, rounds: int = ROUNDS, time_scale: float = TIME_SCALE) -> None:
         self.rounds = rounds
+        self.time_scale = time_scale
         self.few_rounds = min(rounds, _FEW_ROUNDS)
         self._folder = tempfile.TemporaryDirectory(prefix="ocpv-bench-")
         self._cluster: SimCluster | None = None

@@ -104,6 +104,7 @@ def test_only_the_benchmarks_asked_for_run():
     [
         (["--only", "nothing"], "nothing"),
         (["--rounds", "0"], "at least 1"),
+        (["--time-scale", "0.5"], "from 1 to 1000"),
         (["--json", "/nowhere/at/all.json"], "existing directory"),
     ],
 )
