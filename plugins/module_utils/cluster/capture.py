@@ -65,27 +65,15 @@ class _Reader:
         self._gateway = gateway
         self._namespaces = namespaces
         self.raw = Raw()
-        self._steps: dict[str, Callable[[], None]] = {
-            "nodes": self._read_nodes,
-            "namespaces": self._read_namespaces,
-            "virtual_machines": self._read_virtual_machines,
-            "pods": self._read_pods,
-            "claims": self._read_claims,
-            "storage": self._read_storage,
-            "data_volumes": self._read_data_volumes,
-            "migrations": self._read_migrations,
-            "policies": self._read_policies,
-            "virtualization": self._read_virtualization,
-            "descheduler": self._read_descheduler,
-            "usage": self._read_usage,
-        }
 
     def read(self, part: str) -> bool:
         """Read one part into C(raw); return whether it was read."""
+        # looked up by name: a table of its own methods would keep the reader, and all it has read, from being freed
+        step: Callable[[], None] = getattr(self, f"_read_{part}")
         if part in REQUIRED_PARTS:
-            self._steps[part]()
+            step()
             return True
-        return self._attempt(part, self._steps[part])
+        return self._attempt(part, step)
 
     def _attempt(self, name: str, step: Callable[[], None]) -> bool:
         patient = self._gateway
