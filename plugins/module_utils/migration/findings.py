@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterable, Mapping, Optional
 
+from ..cluster.quick_init import quick_init
+
 LIVE = "live"
 STORAGE_LIVE = "storage_live"
 COLD = "cold"
@@ -33,6 +35,7 @@ _RUNNING_WAYS = (LIVE, STORAGE_LIVE)
 _WITH_THE_VM = (STORAGE_LIVE, COLD)
 
 
+@quick_init
 @dataclass(frozen=True)
 class Finding:
     """One reason. C(volume) is the name of the volume it is about, empty if it is about the VM. C(rules_out) are the
@@ -196,5 +199,7 @@ def finding(
 
 def possible_ways(findings: Iterable[Finding]) -> tuple[str, ...]:
     """Return the ways that no finding rules out, the best first."""
-    ruled_out = {way for item in findings for way in item.rules_out}
-    return tuple(way for way in MOVING_WAYS if way not in ruled_out)
+    ruled_out: set[str] = set()
+    for item in findings:
+        ruled_out.update(item.rules_out)
+    return tuple([way for way in MOVING_WAYS if way not in ruled_out]) if ruled_out else MOVING_WAYS

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Iterator
 
 from ..cluster.model import Instance, VirtualMachine, VmSpec
@@ -42,6 +43,7 @@ _COMPARED = (
     ("tolerations", "tolerations"),
     ("eviction_strategy", "evictionStrategy"),
 )
+_compared_values = attrgetter(*(field for field, _name in _COMPARED))
 
 
 def device_findings(around: Surroundings, vm: VirtualMachine, spec: VmSpec) -> Iterator[Finding]:
@@ -118,11 +120,10 @@ def difference_findings(vm: VirtualMachine, instance: Instance) -> Iterator[Find
 
     Only what the template states is compared: defaults are filled in by KubeVirt in the instance only.
     """
-    differing = [
-        name
-        for field, name in _COMPARED
-        if getattr(vm.spec, field) and getattr(vm.spec, field) != getattr(instance.spec, field)
-    ]
+    wish, reality = _compared_values(vm.spec), _compared_values(instance.spec)
+    if wish == reality:
+        return
+    differing = [name for (_field, name), wished, real in zip(_COMPARED, wish, reality) if wished and wished != real]
     if differing:
         message = f"The VM and its running instance differ in {', '.join(differing)}."
         yield finding("change_waits", message)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Iterable, Optional
 
 from ..cluster.model import Condition, Instance, Snapshot, VirtualMachine
+from ..cluster.quick_init import quick_init
 from .findings import BLOCKED, COLD, LIVE, STORAGE_LIVE, Finding, finding, possible_ways
 from .machine import ENDED, device_findings, difference_findings, owner_findings, pinned_findings, state_findings
 from .surroundings import Surroundings
@@ -42,6 +43,7 @@ _REASON_HINTS = {
 }
 
 
+@quick_init
 @dataclass(frozen=True)
 class Verdict:
     """How a VM can move.
@@ -88,7 +90,8 @@ def _assess(around: Surroundings, vm: VirtualMachine) -> Verdict:
     if instance is not None:
         condition = instance.conditions.get(LIVE_MIGRATABLE)
         reported = condition.status == "True" if condition else None
-        found = list(_with_report(found, instance, condition, predicted))
+        if not (reported and predicted):
+            found = list(_with_report(found, instance, condition, predicted))
         found += pinned_findings(around, instance)
         if vm.has_vm:
             found += difference_findings(vm, instance)
@@ -110,7 +113,7 @@ def _assess(around: Surroundings, vm: VirtualMachine) -> Verdict:
         live_now=way == LIVE and running and not any(item.momentary for item in found),
         reported_live=reported,
         predicted_live=predicted,
-        migration_method={LIVE: _method(vm, instance), STORAGE_LIVE: BLOCK_MIGRATION}.get(way, ""),
+        migration_method=_method(vm, instance, way),
     )
 
 
@@ -162,8 +165,10 @@ def _with_report(
 
 def _volume_migration_findings(around: Surroundings, found: list[Finding]) -> list[Finding]:
     """Return why volumes cannot be migrated here, for a VM that it would help."""
+    if not around.volume_migration_obstacle:
+        return []
     ways = possible_ways(found)
-    if LIVE in ways or STORAGE_LIVE not in ways or not around.volume_migration_obstacle:
+    if LIVE in ways or STORAGE_LIVE not in ways:
         return []
     return [
         finding(
@@ -180,7 +185,11 @@ def _drain_findings(around: Surroundings, instance: Instance, ways: tuple[str, .
     return [finding("blocks_drain", f"Its eviction strategy is {strategy}, but it cannot be migrated live.")]
 
 
-def _method(vm: VirtualMachine, instance: Optional[Instance]) -> str:
+def _method(vm: VirtualMachine, instance: Optional[Instance], way: str) -> str:
+    if way == STORAGE_LIVE:
+        return BLOCK_MIGRATION
+    if way != LIVE:
+        return ""
     if instance is not None and instance.migration_method:
         return instance.migration_method
     return BLOCK_MIGRATION if copies_volumes(vm) else "LiveMigration"

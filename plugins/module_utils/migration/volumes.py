@@ -139,8 +139,9 @@ def _claim_findings(
     status: Optional[VolumeStatus],
 ) -> Iterator[Finding]:
     claim = around.claim(vm.namespace, volume.claim)
-    there = list(_presence_findings(around, vm, volume, claim, instance is not None))
-    yield from there
+    absent = _absence(around, vm, volume, claim, instance is not None)
+    if absent is not None:
+        yield absent
     modes: tuple[str, ...] = ()
     if status is not None and status.access_modes:
         modes = status.access_modes  # what KubeVirt itself looks at
@@ -153,43 +154,44 @@ def _claim_findings(
             if volume.device in (_FILESYSTEM, _LUN):
                 message = f"{_words(volume, upper=True)} is a {volume.device} of the guest."
                 yield finding("volume_not_migratable", message, volume=volume.name)
-    elif not there:
+    elif absent is None:
         message = f"Whether {_words(volume)} is shared is not known."
         yield finding("claim_modes_unknown", message, volume=volume.name)
-    if claim is not None:
-        yield from _reach_findings(around, vm, volume, claim, instance)
+    allowed = around.reach(claim) if claim is not None else None
+    if allowed is not None:
+        yield from _reach_findings(around, volume, allowed, instance)
 
 
-def _presence_findings(
+def _absence(
     around: Surroundings, vm: VirtualMachine, volume: Volume, claim: Optional[Claim], running: bool
-) -> Iterator[Finding]:
-    """Yield what is wrong with the existence of a claim; of one in use by a running guest only that it is gone."""
+) -> Optional[Finding]:
+    """Return what is wrong with the existence of a claim; of one in use by a running guest only that it is gone."""
+    if running and claim is not None and claim.phase == "Bound":
+        return None
     name = volume.name
     data_volume = around.snapshot.data_volumes.get(f"{vm.namespace}/{volume.claim}")
     phase = data_volume.phase if data_volume and volume.kind == "dataVolume" and not running else ""
     if phase == "Failed":
-        yield finding("data_volume_failed", f"DataVolume {volume.claim} of volume {name} has failed.", volume=name)
-        return
+        return finding("data_volume_failed", f"DataVolume {volume.claim} of volume {name} has failed.", volume=name)
     if phase not in _SETTLED:
         message = f"DataVolume {volume.claim} of volume {name} is not filled yet ({phase})."
-        yield finding("data_volume_not_ready", message, volume=name)
-        return
+        return finding("data_volume_not_ready", message, volume=name)
     if claim is None:
         if not around.claims_read:
-            return
+            return None
         if not running and (data_volume is not None or volume.claim in vm.data_volume_templates):
             message = f"Claim {volume.claim} of volume {name} is not there yet."
-            yield finding("claim_from_template", message, volume=name)
-        else:
-            message = f"Claim {vm.namespace}/{volume.claim} of volume {name} does not exist."
-            yield finding("claim_missing", message, volume=name)
-    elif claim.phase == "Lost":
-        yield finding("claim_lost", f"Claim {claim.name} of volume {name} has lost its volume.", volume=name)
-    elif claim.phase != "Bound":
+            return finding("claim_from_template", message, volume=name)
+        message = f"Claim {vm.namespace}/{volume.claim} of volume {name} does not exist."
+        return finding("claim_missing", message, volume=name)
+    if claim.phase == "Lost":
+        return finding("claim_lost", f"Claim {claim.name} of volume {name} has lost its volume.", volume=name)
+    if claim.phase != "Bound":
         of_class = f" (storage class {claim.storage_class})" if claim.storage_class else ""
         message = f"Claim {claim.name} of volume {name} is not bound to a volume{of_class}."
         waits = (volume.hotplugged or not running) and around.waits_for_consumer(claim)
-        yield finding("claim_awaits_consumer" if waits else "claim_unbound", message, volume=name)
+        return finding("claim_awaits_consumer" if waits else "claim_unbound", message, volume=name)
+    return None
 
 
 def _not_shared(
@@ -216,25 +218,24 @@ def _not_shared(
 
 
 def _reach_findings(
-    around: Surroundings, vm: VirtualMachine, volume: Volume, claim: Claim, instance: Optional[Instance]
+    around: Surroundings, volume: Volume, allowed: frozenset[str], instance: Optional[Instance]
 ) -> Iterator[Finding]:
-    allowed = around.reach(claim)
-    if allowed is None:
-        return
     names = ", ".join(sorted(allowed)) or "none of the nodes that run VMs"
-    message = f"The persistent volume of claim {claim.name} (volume {volume.name}) can be used on {names}."
+    message = f"The persistent volume of claim {volume.claim} (volume {volume.name}) can be used on {names}."
     elsewhere = allowed - {instance.node} if instance is not None else allowed
     if not elsewhere or (instance is None and len(allowed) == 1):
         yield finding("volume_on_one_node", message, volume=volume.name)
     elif len(allowed) < len(around.vm_nodes):
         where = f"on {len(allowed)} of {len(around.vm_nodes)} nodes"
-        message = f"The persistent volume of claim {claim.name} (volume {volume.name}) can be used {where}."
+        message = f"The persistent volume of claim {volume.claim} (volume {volume.name}) can be used {where}."
         yield finding("volume_limits_nodes", message, volume=volume.name)
 
 
 def _backing_findings(around: Surroundings, vm: VirtualMachine, volume: Volume) -> Iterator[Finding]:
     claim = around.claim(vm.namespace, volume.claim)
-    yield from _presence_findings(around, vm, volume, claim, False)
+    absent = _absence(around, vm, volume, claim, False)
+    if absent is not None:
+        yield absent
     if claim is not None and READ_WRITE_MANY not in claim.access_modes and "ReadOnlyMany" not in claim.access_modes:
         message = f"Claim {claim.name} behind volume {volume.name} is {'/'.join(claim.access_modes)}."
         yield finding("ephemeral_backing_not_shared", message, volume=volume.name)
