@@ -210,6 +210,7 @@ virtual_machines:
 """
 
 from ansible_collections.ocpv.scale.plugins.module_utils.ansible_support import run_module
+from ansible_collections.ocpv.scale.plugins.module_utils.cluster.memory import collector_paused
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.select import Selection, choose
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.source import obtain
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.findings import SEVERITIES, WAYS
@@ -217,6 +218,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils.migration.migratability
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.rwx_check import check_result, parts_for, wanted
 
 
+@collector_paused()
 def check(module, connect):
     params = module.params
     only = wanted(params["ways"], params["reasons"], params["severity"])
