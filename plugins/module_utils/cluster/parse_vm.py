@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any, Mapping, Optional
+from typing import Any, Collection, Mapping, Optional
 
 from ..quantity import parse_bytes, parse_count
 from .model import (
@@ -33,7 +33,6 @@ Object = Mapping[str, Any]
 OWN_DOMAIN = "ocpv.scale/"
 _LONGEST_ANNOTATION = 1024
 _NOTHING: Mapping[str, Any] = {}
-_NO_DEVICE = ("", False)
 _BINDINGS = ("masquerade", "bridge", "sriov", "macvtap", "passt", "slirp", "passtBinding")
 _DEFAULT_GRACE_SECONDS = 30
 # decided by the instance type and preference of a VM unless its template says them itself
@@ -95,7 +94,7 @@ def vm_with(vm: Object, instance: Optional[Instance]) -> VirtualMachine:
         instance=instance,
         has_vm=True,
         owner=controller_of(metadata),
-        data_volume_templates=tuple(item["metadata"]["name"] for item in spec.get("dataVolumeTemplates") or ()),
+        data_volume_templates=tuple([item["metadata"]["name"] for item in spec.get("dataVolumeTemplates") or ()]),
         conditions=parse_conditions(status.get("conditions")),
         deleting="deletionTimestamp" in metadata,
         snapshot_in_progress=status.get("snapshotInProgress") or "",
@@ -171,14 +170,14 @@ def parse_spec(spec: Object) -> VmSpec:
     cpu = domain.get("cpu") or _NOTHING
     memory = domain.get("memory") or _NOTHING
     resources = domain.get("resources") or _NOTHING
-    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    requests, limits = resources.get("requests") or _NOTHING, resources.get("limits") or _NOTHING
     networks = spec.get("networks") or ()
     tpm = devices.get("tpm")
     bootloader = (domain.get("firmware") or _NOTHING).get("bootloader") or _NOTHING
     grace = spec.get("terminationGracePeriodSeconds")
     return VmSpec(
-        node_selector=spec.get("nodeSelector") or {},
-        affinity=spec.get("affinity") or {},
+        node_selector=spec.get("nodeSelector") or _NOTHING,
+        affinity=spec.get("affinity") or _NOTHING,
         tolerations=tuple(spec.get("tolerations") or ()),
         topology_spread=tuple(spec.get("topologySpreadConstraints") or ()),
         scheduler_name=spec.get("schedulerName") or "",
@@ -193,8 +192,8 @@ def parse_spec(spec: Object) -> VmSpec:
         hugepages=(memory.get("hugepages") or _NOTHING).get("pageSize") or "",
         machine_type=(domain.get("machine") or _NOTHING).get("type") or "",
         architecture=spec.get("architecture") or "",
-        requests={name: str(value) for name, value in requests.items()} if requests else {},
-        limits={name: str(value) for name, value in limits.items()} if limits else {},
+        requests={name: str(value) for name, value in requests.items()} if requests else _NOTHING,
+        limits={name: str(value) for name, value in limits.items()} if limits else _NOTHING,
         eviction_strategy=spec.get("evictionStrategy") or "",
         host_devices=_device_names(devices["hostDevices"]) if devices.get("hostDevices") else (),
         gpus=_device_names(devices["gpus"]) if devices.get("gpus") else (),
@@ -237,23 +236,25 @@ _count = lru_cache(maxsize=1024)(partial(parse_count, option="cpu"))
 def _volumes(volumes: Any, devices: Object) -> tuple[Volume, ...]:
     if not volumes:
         return ()
-    disks: dict[str, tuple[str, bool]] = {}
-    for disk in devices.get("disks") or ():
+    disks = {disk["name"]: disk for disk in devices.get("disks") or ()}
+    filesystems = {item["name"] for item in devices["filesystems"]} if devices.get("filesystems") else ()
+    return tuple([_volume(volume, disks.get(volume["name"]), filesystems) for volume in volumes])
+
+
+def _volume(volume: Object, disk: Optional[Object], filesystems: Collection[str]) -> Volume:
+    name = volume["name"]
+    kind, source = "", _NOTHING
+    for key in volume:
+        if key != "name":
+            kind, source = key, volume[key] or _NOTHING
+            break
+    device, read_only = "", False
+    if disk is not None:
         device = "cdrom" if "cdrom" in disk else "lun" if "lun" in disk else "disk"
         # a CD-ROM is read-only unless it says otherwise
-        disks[disk["name"]] = device, bool((disk.get(device) or _NOTHING).get("readonly", device == "cdrom"))
-    for filesystem in devices.get("filesystems") or ():
-        disks[filesystem["name"]] = "filesystem", False
-    return tuple([_volume(volume, *disks.get(volume["name"], _NO_DEVICE)) for volume in volumes])
-
-
-def _volume(volume: Object, device: str, read_only: bool) -> Volume:
-    kind = ""
-    for name in volume:
-        if name != "name":
-            kind = name
-            break
-    source = volume.get(kind) or _NOTHING
+        read_only = bool((disk.get(device) or _NOTHING).get("readonly", device == "cdrom"))
+    elif name in filesystems:
+        device = "filesystem"
     claim = ""
     if kind == "dataVolume":
         claim = source["name"]  # CDI names the claim like the DataVolume
@@ -263,7 +264,7 @@ def _volume(volume: Object, device: str, read_only: bool) -> Volume:
     elif kind == "ephemeral":
         claim = (source.get("persistentVolumeClaim") or _NOTHING).get("claimName", "")
     return Volume(
-        name=volume["name"],
+        name=name,
         kind=kind,
         claim=claim,
         hotplugged=bool(source.get("hotpluggable")),
