@@ -106,8 +106,12 @@ def table(rows: Sequence[tuple[str, Measurement]]) -> str:
 
 
 def words(value: float, unit: str) -> str:
-    """A value with its unit; counts and what is large without decimals."""
-    decimals = 0 if value >= 100 and unit != PERCENT else _DECIMALS.get(unit, 0)
+    """A value with its unit; counts and what is large without decimals, parts of a second with one more."""
+    decimals = _DECIMALS.get(unit, 0)
+    if unit != PERCENT and value >= 100:
+        decimals = 0
+    elif unit == SECONDS and value < 1:
+        decimals = 3
     return f"{value:,.{decimals}f} {unit}"
 
 

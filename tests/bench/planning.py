@@ -103,11 +103,11 @@ def fewest_departures(snapshot: Snapshot, nodes: list[NodeForecast], limits: Map
 
 
 def _load(load: NodeLoad, resource: str) -> int:
-    return load.requested_cpu_millicores if resource == CPU else load.requested_memory_bytes
+    return int(load.requested_cpu_millicores if resource == CPU else load.requested_memory_bytes)
 
 
 def _capacity(node: NodeForecast, resource: str) -> int:
-    return node.capacity_cpu_millicores if resource == CPU else node.capacity_memory_bytes
+    return int(node.capacity_cpu_millicores if resource == CPU else node.capacity_memory_bytes)
 
 
 def _level(node: NodeForecast, load: NodeLoad, resource: str) -> float:

@@ -130,4 +130,4 @@ def _between(starts: Sequence[str], ends: Sequence[str]) -> float:
     seconds = seconds_between(min(starts), max(ends)) if starts else None
     if not seconds:
         raise NotMeasured("the record of the run holds no times")
-    return seconds
+    return float(seconds)

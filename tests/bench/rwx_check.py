@@ -11,7 +11,7 @@ from ansible_collections.ocpv.scale.plugins.modules import vm_rwx_check
 from simcluster.testing import SimCluster
 
 from .measurement import SECONDS, Measurement, in_turn
-from .workbench import RecordingGateway, Workbench, gateway_to
+from .workbench import Pages, Workbench, gateway_to
 
 MOST_TIMES = 2.0
 # as the module's defaults
@@ -31,22 +31,21 @@ _check: Callable[[Any, Callable[[], Gateway]], Mapping[str, Any]] = vm_rwx_check
 def measure(bench: Workbench) -> list[Measurement]:
     """All that the module does between its options and its result; time and requests."""
     cluster = bench.cluster
-    gateway = RecordingGateway(gateway_to(cluster))
-    checked = whole_check(gateway)
-    plain = gateway_to(cluster)
-    whole, floor = in_turn(bench.rounds, lambda: whole_check(plain), gateway.fetch_and_parse)
-    requests = _requests(cluster, lambda: whole_check(plain))
-    pages = _requests(cluster, gateway.fetch_and_parse)
+    gateway = gateway_to(cluster)
+    pages = Pages(gateway, whole_check)
+    whole, floor = in_turn(bench.rounds, lambda: whole_check(gateway), pages.fetch_and_parse)
+    requests = _requests(cluster, lambda: whole_check(gateway))
+    listed = _requests(cluster, pages.fetch_and_parse)
     return [
         Measurement(
-            f"vm_rwx_check of {checked:,} VMs",
+            f"vm_rwx_check of {whole_check(gateway):,} VMs",
             SECONDS,
             whole,
             "fetching and parsing the same pages",
             floor,
             at_most=MOST_TIMES,
         ),
-        Measurement("its requests", "requests", (requests,), "pages of the lists", (pages,)),
+        Measurement("its requests", "requests", (requests,), "pages of the lists", (listed,)),
     ]
 
 

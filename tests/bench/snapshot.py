@@ -7,7 +7,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils.cluster.snapshot_file i
 from simcluster.testing import ADMIN
 
 from .measurement import BYTES, SECONDS, Measurement, in_turn
-from .workbench import RecordingGateway, Workbench, gateway_to
+from .workbench import Pages, Workbench, gateway_to
 
 _PEER = "fetching and parsing the same pages"
 
@@ -15,20 +15,20 @@ _PEER = "fetching and parsing the same pages"
 def measure(bench: Workbench) -> list[Measurement]:
     """Times beside fetching and parsing the same pages; the file's size beside the pages' bytes."""
     cluster = bench.cluster
-    gateway = RecordingGateway(gateway_to(cluster))
+    gateway = gateway_to(cluster)
+    pages = Pages(gateway, capture)
     path = bench.snapshot_path()
     written = bench.folder / "written.json.gz"
     snapshot = capture(gateway)
     cluster.stats(reset=True)
-    gateway.fetch_and_parse()
+    pages.fetch_and_parse()
     page_bytes = cluster.stats()["users"][ADMIN]["sent_bytes"]
-    plain = gateway_to(cluster)
-    captured, floor = in_turn(bench.few_rounds, lambda: capture(plain), gateway.fetch_and_parse)
+    captured, floor = in_turn(bench.few_rounds, lambda: capture(gateway), pages.fetch_and_parse)
     write, read, again = in_turn(
         bench.few_rounds,
         lambda: write_snapshot(snapshot, written),
         lambda: read_snapshot(path),
-        gateway.fetch_and_parse,
+        pages.fetch_and_parse,
     )
     size = path.stat().st_size / 1e6
     return [

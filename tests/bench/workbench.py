@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from unittest import mock
 
 from ansible_collections.ocpv.scale.plugins.module_utils.ansible_support import connect
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.capture import capture
-from ansible_collections.ocpv.scale.plugins.module_utils.cluster.gateway import Gateway, Listing
+from ansible_collections.ocpv.scale.plugins.module_utils.cluster.gateway import Gateway
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.memory import collector_paused
-from ansible_collections.ocpv.scale.plugins.module_utils.cluster.resources import ResourceType
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.snapshot_file import write_snapshot
 from simcluster.testing import SimCluster
 
@@ -74,23 +74,20 @@ def gateway_to(cluster: SimCluster) -> Gateway:
     return connect(kubeconfig=str(cluster.kubeconfig))
 
 
-class RecordingGateway(Gateway):
-    """A gateway that remembers which lists were asked for, so that their pages can be read again for comparison."""
+class Pages:
+    """The lists that some work asks a gateway for, to be read again for comparison."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        vars(self).update(vars(gateway))
-        self._lists: list[tuple[ResourceType, dict[str, Any]]] = []
-
-    def list_as[T](self, resource: ResourceType, convert: Callable[[dict[str, Any]], T], **options: Any) -> Listing[T]:
-        self._lists.append((resource, options))
-        return super().list_as(resource, convert, **options)
+    def __init__(self, gateway: Gateway, work: Callable[[Gateway], object]) -> None:
+        self._gateway = gateway
+        with mock.patch.object(gateway, "list_as", wraps=gateway.list_as) as listing:
+            work(gateway)
+        self._lists = [(call.args[0], call.kwargs) for call in listing.call_args_list]
 
     def fetch_and_parse(self) -> int:
-        """Read the pages of the remembered lists and parse their JSON, throw the objects away; returns their number."""
+        """Read all pages and parse their JSON, throw the objects away; returns how many there were."""
         with collector_paused():
             return sum(
-                len(super(RecordingGateway, self).list_as(resource, _nothing, **options).items)
-                for resource, options in self._lists
+                len(self._gateway.list_as(resource, _nothing, **options).items) for resource, options in self._lists
             )
 
 

@@ -52,7 +52,13 @@ def test_works_take_turns_after_one_call_of_each():
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
-    [(1.234, "s", "1.23 s"), (467.3, "s", "467 s"), (1500, "MB", "1,500 MB"), (7, "moves", "7 moves")],
+    [
+        (0.0123, "s", "0.012 s"),
+        (1.234, "s", "1.23 s"),
+        (467.3, "s", "467 s"),
+        (1500, "MB", "1,500 MB"),
+        (7, "moves", "7 moves"),
+    ],
 )
 def test_values_are_told_with_their_units(value, unit, text):
     assert words(value, unit) == text
