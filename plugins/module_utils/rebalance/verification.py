@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Sequence
 
 from .. import names
 from ..cluster.model import Snapshot, VirtualMachine
@@ -34,14 +34,13 @@ def verify_record(snapshot: Snapshot, record: RunRecord) -> list[Finding]:
     run was left stopped, with a placement that the run gave it, or with one of the run's migrations unfinished.
     """
     findings = []
-    for item in record.items:
-        key = f"{item.namespace}/{item.name}"
+    for key, items in _by_machine(record).items():
         vm = snapshot.virtual_machines.get(key)
-        if vm is None:
-            if item.status == SUCCEEDED:
-                findings.append(Finding(key, "gone", "it was moved and is no longer there", "Ask who deleted it."))
-            continue
-        findings += _machine(item, vm)
+        moved = [item for item in items if item.status == SUCCEEDED]
+        if vm is not None:
+            findings += _machine(vm, items, moved[-1].target if moved else "")
+        elif moved:
+            findings.append(Finding(key, "gone", "it was moved and is no longer there", "Ask who deleted it."))
     for migration in snapshot.migrations:
         if migration.labels.get(names.RUN) == record.run_id and not migration.final:
             findings.append(
@@ -55,18 +54,28 @@ def verify_record(snapshot: Snapshot, record: RunRecord) -> list[Finding]:
     return findings
 
 
-def _machine(item: Item, vm: VirtualMachine) -> list[Finding]:
+def _by_machine(record: RunRecord) -> dict[str, list[Item]]:
+    """Return the moves of each VM in the order in which they were made; a VM that was parked has two."""
+    found: dict[str, list[Item]] = {}
+    for item in record.items:
+        found.setdefault(f"{item.namespace}/{item.name}", []).append(item)
+    return found
+
+
+def _machine(vm: VirtualMachine, items: Sequence[Item], node: str) -> list[Finding]:
+    """Return what is wrong with a VM. C(node) is where its last move that succeeded put it, empty if there is none."""
     findings = []
-    if item.status == SUCCEEDED and vm.running and vm.node != item.target:
+    if node and vm.running and vm.node != node:
         findings.append(
             Finding(
                 vm.key,
                 "elsewhere",
-                f"it was moved to {item.target} and runs on {vm.node}",
+                f"it was moved to {node} and runs on {vm.node}",
                 "Something moved it since: a drain, a user or the descheduler. Plan again if it matters.",
             )
         )
-    if item.status != IN_FLIGHT and item.attempts and not vm.running and vm.run_strategy not in NEVER_RUNNING:
+    touched = any(item.attempts for item in items) and not any(item.status == IN_FLIGHT for item in items)
+    if touched and not vm.running and vm.run_strategy not in NEVER_RUNNING:
         findings.append(
             Finding(
                 vm.key,
@@ -91,7 +100,7 @@ def _machine(item: Item, vm: VirtualMachine) -> list[Finding]:
 def verification(snapshot: Snapshot, record: RunRecord) -> dict[str, Any]:
     """Return the result of rebalance_verify."""
     findings = verify_record(snapshot, record)
-    moved = [item for item in record.items if item.status == SUCCEEDED]
+    moved = {(item.namespace, item.name) for item in record.items if item.status == SUCCEEDED}
     return {
         "run_id": record.run_id,
         "verified": not findings,

@@ -55,6 +55,27 @@ def test_every_way_to_disagree_is_found(vm: VirtualMachine | None, status: str, 
     assert look(vm, status=status) == codes
 
 
+@pytest.mark.parametrize(
+    ("second", "node", "codes"),
+    [
+        ("succeeded", "worker-2", []),
+        ("succeeded", "worker-3", ["elsewhere"]),
+        ("failed", "worker-3", []),
+        ("failed", "worker-2", ["elsewhere"]),
+    ],
+)
+def test_of_a_parked_vm_only_the_last_move_that_succeeded_counts(second: str, node: str, codes: list[str]) -> None:
+    items = [
+        Item("m1", "shop", "web", "live", "worker-1", "worker-3", "all", 1, "succeeded"),
+        Item("m2", "shop", "web", "live", "worker-3", "worker-2", "all", 2, second),
+    ]
+    vm = machine(node)
+    record = RunRecord("run1", "plan", "digest", "cluster", items=items)
+    result = verification(Snapshot("", "cluster", virtual_machines={vm.key: vm}), record)
+    assert [finding["code"] for finding in result["findings"]] == codes
+    assert result["checked"] == 1
+
+
 def test_only_unfinished_migrations_of_this_run_count() -> None:
     mine = Migration("shop", "ocpv-run1-m1-1", "u", "web", "Running", {names.RUN: "run1"}, {})
     assert look(machine(), mine) == ["migration_unfinished"]
