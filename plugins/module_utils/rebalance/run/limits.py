@@ -20,8 +20,6 @@ from ...cluster.model import MigrationSettings
 from ...errors import InvalidInput
 from ..request import CLUSTER_LIMIT, DEFAULT_INBOUND, INBOUND_LIMIT, OUTBOUND_LIMIT
 
-# phases of a migration that holds a slot whatever its pods look like
-HOLDING_PHASES = ("Scheduling", "Scheduled", "PreparingTarget", "TargetReady", "Running")
 # conditions under which a pending migration does not ask for a slot
 BLOCKING_CONDITIONS = (
     "migrationRejectedByResourceQuota",

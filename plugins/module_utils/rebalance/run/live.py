@@ -17,10 +17,11 @@ from ... import names
 from ...cluster.model import Instance, Migration, Node, Pod, Snapshot, VirtualMachine
 from ...cluster.parse import parse_node, parse_pod
 from ...cluster.parse_vm import HARDWARE, parse_instance, parse_migration, parse_vm
+from ...migration.in_flight import HOLDING_PHASES
 from ..occupancy import Occupancy
 from ..rules import Rules
 from .feed import DELETED, SYNC, Event, object_key
-from .limits import BLOCKING_CONDITIONS, HOLDING_PHASES, Unfinished
+from .limits import BLOCKING_CONDITIONS, Unfinished
 from .state import request_of
 
 Object = dict[str, Any]
