@@ -27,7 +27,8 @@ def rebalance(cluster: SimCluster, folder: Path, **variables: Any) -> PlaybookRu
     named = {f"rebalance_{name}": value for name, value in {**fixed, **variables}.items()}
     run = run_playbook("ocpv.scale.rebalance", cluster.kubeconfig, named, **AS_JSON)
     assert run.returncode == 0, run.failure()["msg"]
-    assert run.result("Look at the cluster again and compare it with the record")["verified"] is True
+    if variables.get("approval") != "plan_only":
+        assert run.result("Look at the cluster again and compare it with the record")["verified"] is True
     return run
 
 
@@ -98,5 +99,5 @@ def test_nodes_above_the_thresholds_are_relieved(cluster: SimCluster, tmp_path: 
     summary = run.result("Plan")["summary"]
     assert summary["moves"] > 0
     assert summary["balance_before"]["memory"]["max_level"] > 0.75 >= summary["balance_after"]["memory"]["max_level"]
-    again = rebalance(cluster, tmp_path, goal="evacuate", thresholds={"memory": 75})
+    again = rebalance(cluster, tmp_path, goal="evacuate", thresholds={"memory": 75}, approval="plan_only")
     assert again.result("Plan")["summary"]["moves"] == 0
