@@ -125,7 +125,8 @@ def build(options: Options) -> tuple[Cluster, int]:
     if scale is None:
         scale = float(scenario.settings.get("time_scale", 1.0))
     try:
-        registry = Registry(hyperconverged_versions=versions)
+        aimed = bool(scenario.settings.get("vmim_added_node_selector", True))
+        registry = Registry(hyperconverged_versions=versions, added_node_selector=aimed)
         clock = Clock(scale, clock_start.start_real)
     except ValueError as error:
         raise CannotStart(str(error)) from error

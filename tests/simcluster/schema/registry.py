@@ -30,6 +30,7 @@ from .resource import Resource
 
 _DATA = Path(__file__).with_name("data")
 _HYPERCONVERGED = "hyperconvergeds.hco.kubevirt.io.json"
+_MIGRATION = "virtualmachineinstancemigrations.kubevirt.io.json"
 
 Errors = Callable[[dict[str, Any], dict[str, Any] | None], list[FieldError]]
 
@@ -80,14 +81,26 @@ class _Crd:
 
 
 class Registry:
-    """Kinds and schemas; ``hyperconverged_versions`` limits what is served of ``hco.kubevirt.io`` (older releases)."""
+    """Kinds and schemas.
 
-    def __init__(self, *, hyperconverged_versions: Sequence[str] = ("v1", "v1beta1")) -> None:
+    Older releases: ``hyperconverged_versions`` limits what is served of ``hco.kubevirt.io``; without
+    ``added_node_selector`` migrations have no ``spec.addedNodeSelector`` (KubeVirt before 1.6).
+    """
+
+    def __init__(
+        self,
+        *,
+        hyperconverged_versions: Sequence[str] = ("v1", "v1beta1"),
+        added_node_selector: bool = True,
+    ) -> None:
         self._crds: dict[tuple[str, str], _Crd] = {}
         for path in sorted((_DATA / "crds").glob("*.json")):
             document = json.loads(path.read_text(encoding="utf-8"))
             if path.name == _HYPERCONVERGED:
                 _limit_versions(document, hyperconverged_versions)
+            if path.name == _MIGRATION and not added_node_selector:
+                for node in document["nodes"]:
+                    node.get("properties", {}).pop("addedNodeSelector", None)
             self._crds[document["group"], document["names"]["plural"]] = _Crd(document)
         core = json.loads((_DATA / "core.json").read_text(encoding="utf-8"))
         self._core_nodes = load_nodes(core["nodes"])

@@ -158,3 +158,19 @@ class TestBuild:
         from simcluster.schema import build_core
 
         assert build_core.build() == (DATA / "core.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_older_releases_have_no_selector_on_migrations(served: bool) -> None:
+    registry = Registry(added_node_selector=served)
+    resource = registry.find("kubevirt.io", "virtualmachineinstancemigrations")
+    assert resource is not None
+    migration = {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachineInstanceMigration",
+        "metadata": {"name": "m", "namespace": "n"},
+        "spec": {"vmiName": "vm", "addedNodeSelector": {"kubernetes.io/hostname": "a"}},
+    }
+    warnings = registry.decode(resource, "v1", migration)
+    assert ("addedNodeSelector" in migration["spec"]) == served
+    assert warnings == ([] if served else ['unknown field "spec.addedNodeSelector"'])
