@@ -151,9 +151,10 @@ def test_the_report_and_the_stats_tell_it(
     assert len(report["timeline"]) == len(moved)
     assert report["plan"]["digest"] == plan["digest"]
     assert report["durations"]["actual_seconds"] > 0
-    stats = ran.document["global_custom_stats"]
-    assert stats["rebalance_counts"] == {**dict.fromkeys(stats["rebalance_counts"], 0), "succeeded": len(moved)}
-    assert stats["rebalance_report"] == str(folder / "rebalance" / "report.html")
+    result = ran.document["global_custom_stats"]["rebalance_results"]["localhost"]
+    assert result["status"] == "completed"
+    assert result["counts"] == {**dict.fromkeys(result["counts"], 0), "succeeded": len(moved)}
+    assert result["report"] == str(folder / "rebalance" / "report.html")
 
 
 def test_the_same_plan_again_changes_nothing(

@@ -92,12 +92,15 @@ def test_one_yes_runs_the_plans_of_several_clusters_each_its_own(
     run = run_at_terminal(REBALANCE, None, {"ocpv_hosts": GROUP}, QUESTION, "yes", *arguments, **AS_JSON)
     assert run.returncode == 0, run.output[-3000:]
     asked = run.output[: run.output.index(QUESTION)]
+    results = run.document["global_custom_stats"]["rebalance_results"]
     for name, one in clusters.items():
         plan = read_plan(tmp_path / name)
         assert f"{plan['id']} on {name}" in asked
         targets = {key: move["target"] for key, move in moves_of(plan).items()}
         assert len(targets) == 2
         assert nodes_of_machines(one) == before[name] | targets
+        assert results[name]["counts"]["succeeded"] == 2
+        assert results[name]["report"] == str(tmp_path / name / "report.html")
         assert (tmp_path / name / "report.html").exists()
     assert read_plan(tmp_path / "east")["id"] != read_plan(tmp_path / "west")["id"]
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.ocpv.scale.plugins.modules import cluster_snapshot
 from simcluster.testing import SimCluster
-from support.clusters import apply_rights, migrations, nodes_of_machines, writes
+from support.clusters import KUBEVIRT, apply_rights, migrations, nodes_of_machines, writes
 from support.inventory import GROUP, write_inventory
+from support.modules import run_module_main
 from support.playbook import AS_JSON, PlaybookRun, run_playbook
 
 Plan = dict[str, Any]
@@ -35,7 +37,7 @@ BAD_OPTIONS: dict[str, tuple[Variables, tuple[str, ...]]] = {
         {"rebalance_moves": [{"namespace": "databases", "name": "database-01"}]},
         ("missing required arguments: target found in rebalance_moves",),
     ),
-    "unknown-label-value": (
+    "unknown-tier": (
         {"rebalance_default_tier": "gold"},
         ("rebalance_default_tier", "dev-test, non-critical, critical", "gold"),
     ),
@@ -105,6 +107,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "no-kubeconfig": ("kubeconfig:", "/nothing'"),
     "unreachable": ("host='127.0.0.1', port=1", "Check host, port, proxy"),
     "expired-token": ("expired", "Get a new token"),
+    "unknown-label-value": ("label ocpv.scale/tier of VM lab/limited-01", "'gold'", "dev-test, non-critical, critical"),
     "folder-is-a-file": ("occupied", "already exists as a file"),
 }
 EXPECTED = {name: told for cases in (BAD_OPTIONS, BAD_PLANS) for name, (_how, told) in cases.items()} | OTHERS
@@ -131,6 +134,12 @@ def plan(cluster: SimCluster, folder: Path) -> Plan:
     return document
 
 
+def label(cluster: SimCluster, namespace: str, name: str, tier: str | None) -> None:
+    """Give a VM a tier, or take it away."""
+    path = f"{KUBEVIRT}/namespaces/{namespace}/virtualmachines/{name}"
+    assert cluster.client().patch(path, {"metadata": {"labels": {"ocpv.scale/tier": tier}}}).status == 200
+
+
 @pytest.fixture(scope="module")
 def other_hosts(cluster: SimCluster, folder: Path) -> dict[str, Variables]:
     """The cases that need files."""
@@ -140,7 +149,12 @@ def other_hosts(cluster: SimCluster, folder: Path) -> dict[str, Variables]:
     nowhere["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     (folder / "unreachable.kubeconfig").write_text(yaml.safe_dump(nowhere))
     late = cluster.write_kubeconfig(folder / "late.kubeconfig", cluster.add_token("late", expires_seconds=0))
+    labelled = str(folder / "labelled.json.gz")
+    label(cluster, "lab", "limited-01", "gold")
+    run_module_main(cluster_snapshot.main, {"kubeconfig": str(cluster.kubeconfig), "path": labelled})
+    label(cluster, "lab", "limited-01", None)
     return {
+        "unknown-label-value": {"rebalance_snapshot": labelled},
         "absent-plan": {"rebalance_plan_file": str(folder / "absent.yml")},
         "malformed-plan": {"rebalance_plan_file": str(folder / "malformed.yml")},
         "no-kubeconfig": {"ocpv_kubeconfig": str(folder / "nothing")},
@@ -169,7 +183,8 @@ def run(cluster: SimCluster, folder: Path, plan: Plan, other_hosts: dict[str, Va
     )
     before = nodes_of_machines(cluster)
     cluster.stats(reset=True)
-    done = run_playbook("ocpv.scale.rebalance", None, {"ocpv_hosts": GROUP}, *arguments, **AS_JSON)
+    quicker = {**AS_JSON, "ANSIBLE_PIPELINING": "true"}
+    done = run_playbook("ocpv.scale.rebalance", None, {"ocpv_hosts": GROUP}, *arguments, **quicker)
     assert set(hosts) == set(EXPECTED)
     assert nodes_of_machines(cluster) == before
     return done

@@ -81,7 +81,7 @@ CASES = [
 @pytest.mark.parametrize(("module", "option", "variable"), CASES)
 def test_each_option_of_a_module_can_be_given(module: str, option: str, variable: str) -> None:
     assert variable in role_options()
-    assert re.search(rf"\b{variable} (\| default\(|is defined\))", passed(module).get(option, ""))
+    assert re.search(rf"\b{variable} (\| default\(|is defined\b)", passed(module).get(option, ""))
 
 
 @pytest.mark.parametrize(("module", "option", "variable"), CASES)
