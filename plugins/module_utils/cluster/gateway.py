@@ -22,11 +22,6 @@ from .caller import Call, Caller
 from .resources import SELF_SUBJECT_ACCESS_REVIEWS, ResourceType
 from .transport import AnswerLost, Transport
 
-try:
-    from orjson import loads as _loads
-except ImportError:  # optional; about twice as fast
-    from json import loads as _loads  # type: ignore[assignment]
-
 T = TypeVar("T")
 Object = dict[str, Any]
 Body = Union[Mapping[str, Any], Sequence[Any]]
@@ -215,7 +210,7 @@ class Gateway:
         answer = self._caller.call(call)
         try:
             for line in answer.lines():
-                event = _loads(line)
+                event = json.loads(line)
                 kind, body = event["type"], event["object"]
                 if kind == "ERROR":
                     code = int(body.get("code") or 500)
@@ -338,7 +333,7 @@ class Gateway:
     def _json(self, call: Call) -> Object:
         answer = self._caller.call(call)
         try:
-            document = _loads(answer.body)
+            document = json.loads(answer.body)
         except ValueError:
             document = None
         if not isinstance(document, dict):
