@@ -292,7 +292,7 @@ class Executor:
         counts = self._counts(stage)
         succeeded = counts[states.SUCCEEDED] - stage.succeeded_before
         bad = counts[states.FAILED] - stage.failed_before
-        total = sum(counts.values()) - stage.succeeded_before - stage.failed_before
+        total = sum(counts.values()) - counts[states.SKIPPED] - stage.succeeded_before - stage.failed_before
         verdict = judging.judge(stage.name, total, succeeded, bad, self._failed_in_call, self._crew.options.thresholds)
         if verdict.level == judging.OK:
             return

@@ -19,6 +19,7 @@ from .outcome import Outcome, failed
 from .steer import TARGET, Note, make_note, parse_note, place_patch, restore_patch, retreat, strategy_patch
 
 _STOP_SECONDS = 120.0
+_AGAIN_SECONDS = 2.0
 
 
 class ColdFlight:
@@ -41,6 +42,7 @@ class ColdFlight:
         self._leftover = leftover
         self._namespace, _slash, self._name = key.partition("/")
         self._asked: set[str] = set()
+        self._not_before = 0.0
         self._mark: Any = None
         self._since = crew.clock()
 
@@ -118,20 +120,20 @@ class ColdFlight:
         return None
 
     def _ask(self, verb: str) -> None:
-        if verb in self._asked:
-            return
         crew = self._crew
+        if verb in self._asked or crew.clock() < self._not_before:
+            return
         try:
             crew.write(
                 lambda: crew.gateway.put_subresource(
                     SUBRESOURCES_GROUP_VERSION, self._namespace, VIRTUAL_MACHINES.plural, self._name, verb
                 )
             )
-        except Conflict:
-            pass  # it is already under way, or no longer needed
-        except NotFound:
-            return
-        self._asked.add(verb)
+        except (Conflict, NotFound):
+            # an earlier request is still being worked off, or it is no longer needed: the next look tells
+            self._not_before = crew.clock() + _AGAIN_SECONDS
+        else:
+            self._asked.add(verb)
 
     def _patch(self, make: Callable[[Any, Note], dict[str, Any]]) -> bool:
         """Change the VM as it is now; False if it changed in between, to be tried again."""
