@@ -43,6 +43,19 @@ def variables(folder: Path) -> dict[str, Any]:
     }
 
 
+def run_by_runner(cluster: SimCluster, folder: Path, given: dict[str, Any], **options: Any) -> Any:
+    """Run the playbook as AAP does; return ansible-runner's result."""
+    (folder / "runner").mkdir()
+    return ansible_runner.run(
+        private_data_dir=str(folder / "runner"),
+        playbook="ocpv.scale.rebalance",
+        envvars=environment(cluster.kubeconfig),
+        extravars=given,
+        quiet=True,
+        **options,
+    )
+
+
 def test_lines_appear_on_the_terminal_while_vms_move(cluster: SimCluster, tmp_path: Path) -> None:
     seen: list[str] = []
     moving_when_seen = 0
@@ -73,17 +86,16 @@ def test_lines_reach_the_events_of_ansible_runner_before_the_task_has_ended(
         events.append((event["event"], event["stdout"] + str(event.get("event_data", {}).get("task", "")), moving))
         return True
 
-    folder = tmp_path / "runner"
-    folder.mkdir()
-    run = ansible_runner.run(
-        private_data_dir=str(folder),
-        playbook="ocpv.scale.rebalance",
-        envvars=environment(cluster.kubeconfig),
-        extravars=variables(tmp_path),
-        event_handler=handle,
-        quiet=True,
-    )
+    run = run_by_runner(cluster, tmp_path, variables(tmp_path), event_handler=handle)
     assert (run.status, run.rc) == ("successful", 0), [text for _event, text, _moving in events][-5:]
     (ended,) = [index for index, event in enumerate(events) if event[0] == "runner_on_ok" and RUN in event[1]]
     lines = [index for index, (_event, text, _moving) in enumerate(events) if "rebalance [localhost] stage" in text]
     assert [index for index in lines if index < ended and events[index][2]]
+
+
+def test_where_nobody_can_answer_the_job_ends_instead_of_waiting(cluster: SimCluster, tmp_path: Path) -> None:
+    asking = {**variables(tmp_path), "rebalance_approval": "prompt"}
+    run = run_by_runner(cluster, tmp_path, asking, timeout=60)
+    assert (run.status, run.rc) == ("failed", 2)
+    assert "was not approved; nothing was moved" in run.stdout.read()
+    assert migrations(cluster) == []
