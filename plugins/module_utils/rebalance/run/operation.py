@@ -33,6 +33,7 @@ from ...cluster.resources import (
 from ...errors import InvalidInput, OcpvError
 from .. import record as states
 from ..plan import Plan, edited, parse_plan
+from ..plan_file import read_document
 from ..record import RunRecord
 from ..rules import parse_rules
 from ..verify import verify_plan
@@ -60,7 +61,9 @@ _CALL_SECONDS = 5.0
 def run_plan(module: Any, connect: Callable[[], Gateway]) -> Mapping[str, Any]:
     """Execute, go on with, or (in check mode) only check the plan of a module call; returns the module's result."""
     options = parse_options(module.params)
-    document = read_document(module.params)
+    document = module.params["plan"]
+    if document is None:
+        document = read_document(module.params["plan_file"])
     plan = parse_plan(document)
     if options.approved_digest and options.approved_digest != plan.digest:
         raise InvalidInput(
@@ -74,22 +77,6 @@ def run_plan(module: Any, connect: Callable[[], Gateway]) -> Mapping[str, Any]:
     run = Run(gateway, options, plan, document)
     result = run.preview() if module.check_mode else run.execute(module.warn)
     return _finish(module, options, result)
-
-
-def read_document(params: Mapping[str, Any]) -> Any:
-    """Return the plan's document from option plan, or from the YAML or JSON file that plan_file names."""
-    if params.get("plan") is not None:
-        return params["plan"]
-    path = params["plan_file"]
-    try:
-        import yaml
-
-        with open(path, encoding="utf-8") as file:
-            return yaml.safe_load(file)
-    except OSError as error:
-        raise InvalidInput("plan_file", path, f"it cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput("plan_file", path, f"it is neither YAML nor JSON: {' '.join(str(error).split())}") from error
 
 
 class Run:
