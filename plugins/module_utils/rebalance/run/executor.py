@@ -39,6 +39,8 @@ LEAVE = "leave"  # at once: whoever started this process is gone; what is in fli
 _POLL_SECONDS = 0.5
 # watches broken for longer than this show too old a picture to start anything by
 _STALE_SECONDS = 10.0
+# at the end, so long the pods that VMs have left may take to go before the loads are told with them
+_SETTLE_SECONDS = 10.0
 # one migration that the server keeps refusing to take must not hold up the others
 _REFUSED_SECONDS = 60.0
 _TROUBLE = (Unreachable, LeaseUncertain)
@@ -343,6 +345,8 @@ class Executor:
             record.message = ""
             record.hint = ""
         record.ended_at = self._crew.gateway.server_time
+        if self._ending != LEAVE:
+            self._settle()
         record.nodes_after = self._crew.node_loads()
         self._dirty = True
         done = False
@@ -357,6 +361,17 @@ class Executor:
             if self._ending == LEAVE:
                 break
         self._tell(next((stage for stage in reversed(record.stages) if stage.started_at), None), last=True)
+
+    def _settle(self) -> None:
+        """Wait until no VM that was moved holds two nodes any more: its old pod goes a little after the migration."""
+        crew = self._crew
+        moved = {self._moves[item.id].key for item in self.record.items if item.status == states.SUCCEEDED}
+        since = crew.clock()
+        while crew.clock() - since < _SETTLE_SECONDS and self._feed.troubled_seconds() == 0:
+            if not any(len(crew.view.books.held_on(key)) > 1 for key in moved):
+                return
+            for event in self._feed.poll(_POLL_SECONDS):
+                crew.view.apply(event, crew.clock())
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
