@@ -1,0 +1,262 @@
+"""ansible-playbook is killed at many moments and run again: the planned state is reached, each VM is moved once.
+
+The moments are told by what is seen in the cluster. As soon as one is there, all processes of the run are frozen; for
+some the cluster then goes on alone for a while; then the kill comes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from simcluster.testing import SimCluster
+from support.auditing import Audit
+from support.killing import EVERYTHING, GROUP, PARENT, KillableRun
+from support.playbook import AS_JSON, run_playbook
+from support.rehearsal import Rehearsal, moves_of
+from support.running import Scene
+
+Obj = dict[str, Any]
+PLAYBOOK = "ocpv.scale.rebalance"
+TIME_SCALE = 80.0
+ONCE, ALWAYS = "lab/once-01", "legacy/legacy-01"
+REQUEST = {
+    "rebalance_goal": "drain",
+    "rebalance_nodes": ["worker-08", "worker-11", "worker-12"],
+    "rebalance_modes": ["live", "cold"],
+    # one whose run strategy has to be changed while it moves
+    "rebalance_moves": [{"namespace": "lab", "name": "once-01", "target": "worker-07", "mode": "cold"}],
+    "rebalance_approval": "plan_only",
+    "rebalance_preflight": False,
+}
+NO_MIGRATIONS = {"verb": "create", "path": "/virtualmachineinstancemigrations"}
+NO_RESTART = {"path": f"/{ALWAYS.split('/')[1]}/restart$"}
+ELSEWHERE = "import socket\nsocket.gethostname = lambda: 'elsewhere'\n"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill, and what: C(seen) freezes the run, C(then) is waited for while it is frozen, C(holds) must be true
+    when the kill comes. Requests that match C(unanswered) get no answer until then."""
+
+    seen: Callable[[Rehearsal], Any]
+    way: str = EVERYTHING
+    then: Callable[[Rehearsal], Any] = lambda view: True
+    holds: Callable[[Rehearsal], Any] = lambda view: True
+    unanswered: Obj | None = None
+    # whether the state existed, so that what follows counts as resumed
+    begun: bool = True
+
+
+def unknown_success(view: Rehearsal) -> bool:
+    return any(view.known(name) == "in_flight" for name in view.migrations("Succeeded"))
+
+
+def not_restored(view: Rehearsal) -> bool:
+    return view.arrived(ALWAYS) and bool(view.noted(ALWAYS))
+
+
+def done(view: Rehearsal) -> int:
+    return len(view.recorded("succeeded"))
+
+
+MOMENTS = {
+    "lease-taken": Moment(lambda view: view.scene.holder(), holds=lambda view: view.record is None, begun=False),
+    "state-written": Moment(
+        lambda view: view.record, GROUP, holds=lambda view: not view.migrations(), unanswered=NO_MIGRATIONS
+    ),
+    "recorded-but-not-created": Moment(
+        lambda view: view.recorded("in_flight"), holds=lambda view: not view.migrations(), unanswered=NO_MIGRATIONS
+    ),
+    "first-migration": Moment(lambda view: view.migrations(), PARENT, holds=lambda view: not done(view)),
+    "copying": Moment(lambda view: view.migrations("Running"), GROUP),
+    "succeeded-unknown": Moment(lambda view: view.migrations("Running"), then=unknown_success, holds=unknown_success),
+    "canary-over": Moment(
+        lambda view: len(view.recorded("succeeded", stage="canary")) == 2,
+        PARENT,
+        holds=lambda view: not view.recorded("succeeded", stage="critical"),
+    ),
+    "cold-noted": Moment(
+        lambda view: view.noted(ALWAYS),
+        holds=lambda view: not view.stopping(ALWAYS) and view.instance(ALWAYS) and not view.arrived(ALWAYS),
+        unanswered=NO_RESTART,
+    ),
+    "cold-not-restored": Moment(lambda view: view.stopping(ALWAYS), then=not_restored, holds=not_restored),
+    "near-the-end": Moment(
+        lambda view: done(view) >= len(view.moves) - 2, holds=lambda view: view.record["status"] == "running"
+    ),
+}
+SCHEDULING = Moment(lambda view: view.migrations("Scheduling"), GROUP)
+COLD_STOPPED = Moment(
+    lambda view: view.stopping(ONCE), then=lambda view: view.stopped(ONCE), holds=lambda view: view.stopped(ONCE)
+)
+STEERED = Moment(lambda view: view.noted(), PARENT, holds=lambda view: not view.migrations(), unanswered=NO_MIGRATIONS)
+STEERED_COPYING = Moment(lambda view: view.migrations("Running"), then=unknown_success, holds=lambda view: view.noted())
+
+
+@pytest.fixture(scope="module")
+def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan with live and cold moves. All clusters of the scenario are alike in every id, so it is for all of them."""
+    folder = tmp_path_factory.mktemp("plan")
+    with SimCluster("small", time_scale=TIME_SCALE) as cluster:
+        run = run_playbook(PLAYBOOK, cluster.kubeconfig, {**REQUEST, "rebalance_dir": str(folder)})
+    assert run.returncode == 0, run.output[-3000:]
+    modes = {key: move["mode"] for key, move in moves_of(yaml.safe_load((folder / "plan.yml").read_text())).items()}
+    assert 15 <= len(modes) <= 25
+    assert (modes[ONCE], modes[ALWAYS]) == ("cold", "cold")
+    assert list(modes.values()).count("live") > 10
+    return folder / "plan.yml"
+
+
+@pytest.fixture
+def view(plan_file: Path, request: pytest.FixtureRequest) -> Iterator[Rehearsal]:
+    with SimCluster(getattr(request, "param", "small"), time_scale=TIME_SCALE) as cluster:
+        yield Rehearsal(Scene(cluster), yaml.safe_load(plan_file.read_text()))
+
+
+@pytest.fixture
+def audit(view: Rehearsal, tmp_path: Path) -> Iterator[Audit]:
+    with Audit(view.scene.cluster.kubeconfig, tmp_path) as audit:
+        yield audit
+
+
+class Starter:
+    """Starts the playbook with a plan again and again; each run has its own folder for log and report."""
+
+    def __init__(self, view: Rehearsal, plan_file: Path, folder: Path) -> None:
+        self._view = view
+        self._plan_file = plan_file
+        self._folder = folder
+        self._number = 0
+
+    def __call__(self, *, folder: Path | None = None, plan_file: Path | None = None, **more: str) -> KillableRun:
+        self._number += 1
+        variables = {
+            "rebalance_approval": "automatic",
+            "rebalance_plan_file": str(plan_file or self._plan_file),
+            "rebalance_dir": str(self._folder / f"report-{self._number}"),
+            "rebalance_lease_seconds": 3,
+            "rebalance_preflight": False,
+        }
+        log = self._folder / f"run-{self._number}.log"
+        return KillableRun(PLAYBOOK, self._view.scene.cluster.kubeconfig, variables, log, folder=folder, **more)
+
+
+@pytest.fixture
+def start(view: Rehearsal, plan_file: Path, tmp_path: Path) -> Starter:
+    return Starter(view, plan_file, tmp_path)
+
+
+def kill_at(moment: Moment, view: Rehearsal, run: KillableRun) -> None:
+    cluster = view.scene.cluster
+    if moment.unanswered:
+        cluster.faults({"match": moment.unanswered, "action": {"drop_connection": True}})
+    run.until(view.scene.holder, "it has the Lease")
+    run.until(lambda: moment.seen(view), "the moment to kill it", pause=0.005)
+    run.freeze()
+    view.scene.wait(lambda: moment.then(view), "the cluster goes on alone")
+    assert moment.holds(view)
+    run.kill(moment.way)
+    if moment.unanswered:
+        cluster.faults()
+
+
+def run_to_the_end(run: KillableRun, view: Rehearsal, audit: Audit, *, resumed: int) -> None:
+    """Let a run end, and look whether all is as it should be then."""
+    run.until(lambda: (view.record or {}).get("status") == "completed", "it is completed", seconds=120)
+    audit.end()
+    finished = run.result()
+    assert finished.returncode == 0, finished.output[-3000:]
+    view.check(resumed=resumed)
+    view.check_that_another_run_changes_nothing()
+    audit.finish()
+
+
+@pytest.mark.parametrize("name", MOMENTS)
+def test_killed_and_run_again(view: Rehearsal, audit: Audit, start: Starter, name: str) -> None:
+    moment = MOMENTS[name]
+    with start() as killed:
+        kill_at(moment, view, killed)
+        with start() as run:
+            run_to_the_end(run, view, audit, resumed=int(moment.begun))
+        killed.gone()
+
+
+def test_killed_three_times_and_continued_by_others(
+    view: Rehearsal, audit: Audit, start: Starter, plan_file: Path, tmp_path: Path
+) -> None:
+    """Each call but the first comes from another machine, as far as it can tell, with a copy of the plan."""
+    other = tmp_path / "other-machine"
+    other.mkdir()
+    (other / "plan.yml").write_bytes(plan_file.read_bytes())
+    (other / "sitecustomize.py").write_text(ELSEWHERE)
+    path = os.pathsep.join(filter(None, (str(other), os.environ.get("PYTHONPATH"))))
+    elsewhere: Obj = {"folder": other, "plan_file": Path("plan.yml"), "PYTHONPATH": path}
+    with start() as first:
+        kill_at(SCHEDULING, view, first)
+        with start(**elsewhere) as second:
+            second.until(lambda: "/elsewhere/" in view.scene.holder(), "the Lease goes to the other machine")
+            kill_at(COLD_STOPPED, view, second)
+        with start(**elsewhere) as third:
+            third.until(lambda: view.record["resumed"] == 2, "it goes on")
+            kill_at(MOMENTS["near-the-end"], view, third)
+        with start() as last:
+            run_to_the_end(last, view, audit, resumed=3)
+
+
+@pytest.mark.parametrize("view", ["v1beta1"], indirect=True)
+def test_killed_where_vms_are_steered_by_their_node_selector(view: Rehearsal, audit: Audit, start: Starter) -> None:
+    with start() as first:
+        kill_at(STEERED, view, first)
+        with start() as second:
+            second.until(lambda: view.record["resumed"] == 1, "it goes on")
+            kill_at(STEERED_COPYING, view, second)
+        with start() as last:
+            run_to_the_end(last, view, audit, resumed=2)
+
+
+def test_told_to_end_by_signals_and_run_again(view: Rehearsal, audit: Audit, start: Starter) -> None:
+    """The module waits for what is in flight; ansible-playbook ends at once, and the module with it."""
+    with start() as paused:
+        paused.until(lambda: view.migrations("Running"), "a migration runs")
+        paused.terminate("rebalance_run")
+        assert paused.result().returncode == 0, paused.output[-3000:]
+    record = view.record
+    assert record["status"] == "paused"
+    assert set(view.migrations()) == set(view.migrations("Succeeded"))
+    assert {move["status"] for move in record["moves"]} == {"succeeded", "not_attempted"}
+    assert view.scene.holder() == ""
+    with start() as ended:
+        ended.until(lambda: view.migrations("Running"), "a migration runs")
+        ended.terminate()
+        ended.result()
+        ended.gone()
+    record = view.record
+    assert (record["status"], record["resumed"]) == ("paused", 1)
+    assert {move["status"] for move in record["moves"]} >= {"succeeded", "in_flight", "not_attempted"}
+    assert view.scene.holder() == ""
+    with start() as last:
+        run_to_the_end(last, view, audit, resumed=2)
+
+
+def test_a_second_run_of_another_plan_is_refused_with_the_name_of_the_first(
+    view: Rehearsal, audit: Audit, start: Starter, tmp_path: Path
+) -> None:
+    plan = view.scene.plan({"non-critical": [("shop/web-01", "worker-10"), ("shop/web-02", "worker-09")]})
+    (tmp_path / "other.yml").write_text(yaml.safe_dump(plan))
+    view.scene.cluster.faults({"match": NO_MIGRATIONS, "action": {"drop_connection": True}})
+    with start() as first:
+        first.until(lambda: view.recorded("in_flight"), "it begins")
+        with start(plan_file=tmp_path / "other.yml", **AS_JSON) as second:
+            refused = second.result()
+        holder = view.scene.holder()
+        assert refused.returncode == 2, refused.output[-3000:]
+        assert refused.failure()["error"] == "LeaseTaken", refused.failure()["msg"]
+        assert f"run {view.record['run_id']} ({holder})" in refused.failure()["msg"]
+        view.scene.cluster.faults()
+        run_to_the_end(first, view, audit, resumed=0)
