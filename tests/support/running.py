@@ -79,7 +79,7 @@ class Scene:
         system = self.client.get("/api/v1/namespaces/kube-system")
         now = self.client.get("/version").header("date")
         created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.strptime(now, "%a, %d %b %Y %H:%M:%S GMT"))
-        return Plan(
+        document: dict[str, Any] = Plan(
             id="plan-test",
             created_at=created,
             cluster_uid=system.json()["metadata"]["uid"],
@@ -88,6 +88,7 @@ class Scene:
             limits=limits,
             stages=tuple(made),
         ).to_dict()
+        return document
 
     def run(self, plan: Obj, *, check_mode: bool = False, **options: Any) -> Obj:
         """Run the module in this process."""
