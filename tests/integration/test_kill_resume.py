@@ -36,6 +36,7 @@ REQUEST = {
 }
 NO_MIGRATIONS = {"verb": "create", "path": "/virtualmachineinstancemigrations"}
 NO_RESTART = {"path": f"/{ALWAYS.split('/')[1]}/restart$"}
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/ocpv-scale/leases/ocpv-scale-rebalance"
 ELSEWHERE = "import socket\nsocket.gethostname = lambda: 'elsewhere'\n"
 
 
@@ -207,6 +208,18 @@ def test_killed_three_times_and_continued_by_others(
             kill_at(MOMENTS["near-the-end"], view, third)
         with start() as last:
             run_to_the_end(last, view, audit, resumed=3)
+
+
+def test_a_lease_left_by_a_process_that_was_killed_when_all_was_done_is_given_back(view: Rehearsal) -> None:
+    """Between its last two writes: the record is complete, the Lease not yet given back."""
+    scene = view.scene
+    plan = scene.plan({"non-critical": [("shop/web-01", "worker-10")]})
+    run_id = scene.run(plan)["run"]["run_id"]
+    left = {"holderIdentity": f"{run_id}/another-machine/4711-abcdef", "leaseDurationSeconds": 3}
+    assert scene.client.patch(LEASE, {"spec": left}).status == 200
+    again = scene.run(plan)
+    assert (again["changed"], again["run"]["status"]) == (False, "completed")
+    assert scene.holder() == ""
 
 
 @pytest.mark.parametrize("view", ["v1beta1"], indirect=True)

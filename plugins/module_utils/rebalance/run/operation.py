@@ -135,6 +135,7 @@ class Run:
         stored = self._store.load()
         self._check_plan(stored)
         if stored and not reopen(stored.record, self._options.retry_failed):
+            self._lease.clear()
             return self._result(stored.record, stored, changed=False)
         check_rights(self._gateway, self._plan, self._options.state_namespace)
         self._progress.begin()

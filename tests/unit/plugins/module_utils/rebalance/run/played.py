@@ -533,6 +533,9 @@ class PlayedLease:
     def start(self) -> None:
         """Nothing to renew."""
 
+    def clear(self) -> None:
+        """Nothing was left."""
+
     def release(self) -> None:
         """Nothing to give back."""
 

@@ -95,6 +95,28 @@ def test_what_a_killed_process_of_the_same_run_left_is_taken_over_after_its_dura
     second.assert_held()
 
 
+def test_what_is_left_when_everything_is_done_is_given_back(world) -> None:
+    world.lease("r1/host/1").acquire(0)
+    world.lease("r1/elsewhere/7").clear()
+    assert world.spec["holderIdentity"] == ""
+    assert world.seconds > 30
+
+
+@pytest.mark.parametrize(("holder", "renewed"), [("r1/host/1", True), ("r2/host/1", False)])
+def test_only_what_a_dead_process_of_the_same_run_holds_is_given_back(world, holder: str, renewed: bool) -> None:
+    first = world.lease(holder)
+    first.acquire(0)
+    world.others = [first] if renewed else []
+    world.lease("r1/elsewhere/7").clear()
+    assert world.spec["holderIdentity"] == holder
+    assert world.seconds < 5
+
+
+def test_without_a_lease_there_is_nothing_to_give_back(world) -> None:
+    world.lease("r1/host/1").clear()
+    assert KEY not in world.cluster.objects
+
+
 def test_a_living_process_of_the_same_run_is_not_robbed(world) -> None:
     first = world.lease("r1/host/1")
     first.acquire(0)
