@@ -230,7 +230,7 @@ def slow(scene: Scene) -> Obj:
 
 
 def test_another_run_is_kept_out_and_named(scene: Scene) -> None:
-    first = scene.start(slow(scene))
+    first = scene.start(slow(scene), cancel_in_flight=True)
     scene.wait_for_phase("ocpv-", "Running")
     second = scene.plan({"non-critical": [("shop/web-02", "worker-11")]})
     refused = scene.run(second)
@@ -240,7 +240,6 @@ def test_another_run_is_kept_out_and_named(scene: Scene) -> None:
     waiting = scene.start(second, wait_for_lease_seconds=60)
     time.sleep(1)
     assert waiting.running
-    scene.faults()
     first.signal(signal.SIGTERM)
     first.result()
     assert set(statuses(waiting.result()).values()) == {"succeeded"}

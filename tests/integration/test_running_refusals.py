@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from simcluster.scenarios import load
 from simcluster.testing import SimCluster
 from support.running import Scene, statuses
 
@@ -61,29 +62,6 @@ def test_missing_rights_are_all_named_before_anything_is_done(scene: Scene, tmp_
     assert scene.holder() == ""
 
 
-def test_the_rights_in_the_documentation_are_enough(scene: Scene, tmp_path: Path) -> None:
-    import yaml
-
-    documents = yaml.safe_load_all((Path(__file__).parents[2] / "docs/rbac/rebalance.yaml").read_text())
-    places = {
-        "Namespace": "/api/v1/namespaces",
-        "ServiceAccount": "/api/v1/namespaces/ocpv-scale/serviceaccounts",
-        "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-        "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-        "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/ocpv-scale/roles",
-        "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/ocpv-scale/rolebindings",
-    }
-    for document in documents:
-        assert scene.client.post(places[document["kind"]], document).status in (201, 409)
-    account = "system:serviceaccount:ocpv-scale:rebalance"
-    token = scene.cluster.add_token(account, ["system:serviceaccounts", "system:authenticated"])
-    kubeconfig = scene.cluster.write_kubeconfig(tmp_path / "account", token)
-    plan = scene.plan({"non-critical": [("shop/web-01", "worker-10"), ("lab/once-01", "worker-09", "cold")]})
-    result = scene.run(plan, kubeconfig=str(kubeconfig), keep_runs=1)
-    assert not result.get("failed"), result
-    assert set(statuses(result).values()) == {"succeeded"}
-
-
 def test_a_missing_state_namespace_names_option_and_roles(scene: Scene) -> None:
     result = scene.run(scene.plan({"non-critical": [("shop/web-01", "worker-10")]}), state_namespace="nowhere")
     assert result["failed"]
@@ -93,37 +71,35 @@ def test_a_missing_state_namespace_names_option_and_roles(scene: Scene) -> None:
     assert not scene.migrations()
 
 
-def without_operators(scene: Scene, *kinds: str) -> None:
-    places = {
-        "hyperconverged": "/apis/hco.kubevirt.io/v1/hyperconvergeds",
-        "kubevirt": "/apis/kubevirt.io/v1/kubevirts",
-    }
-    for kind in kinds:
-        for item in scene.client.items(places[kind]):
-            metadata = item["metadata"]
-            version = places[kind].rsplit("/", 1)
-            path = f"{version[0]}/namespaces/{metadata['namespace']}/{version[1]}/{metadata['name']}"
-            scene.client.patch(path, {"metadata": {"finalizers": None}})
-            scene.client.delete(path)
-            scene.wait(lambda path=path: scene.client.get(path).status == 404, f"{kind} goes")
+def without(*kinds: str) -> Obj:
+    """The small scenario without some objects, as the content of a scenario file."""
+    scenario = load("small")
+    objects = [item for item in scenario.objects if item["kind"] not in kinds]
+    return {"settings": dict(scenario.settings), "objects": objects}
 
 
-def test_without_a_hyperconverged_kubevirts_own_settings_count(scene: Scene) -> None:
-    without_operators(scene, "hyperconverged")
-    result = scene.run(scene.plan({"non-critical": [("shop/web-01", "worker-10")]}))
+def test_without_a_hyperconverged_kubevirts_own_settings_count() -> None:
+    with SimCluster(without("HyperConverged"), time_scale=TIME_SCALE) as cluster:
+        scene = Scene(cluster)
+        result = scene.run(scene.plan({"non-critical": [("shop/web-01", "worker-10")]}))
     assert not result.get("failed"), result
     assert "KubeVirt" in result["run"]["limits"]["source"]
+    assert "HyperConverged" not in result["run"]["limits"]["source"]
     assert statuses(result) == {"m1": "succeeded"}
 
 
-def test_without_any_operator_the_limits_have_to_be_given(scene: Scene) -> None:
-    plan = scene.plan({"non-critical": [("shop/web-01", "worker-10")]})
-    without_operators(scene, "hyperconverged", "kubevirt")
-    result = scene.run(plan)
-    assert result["failed"]
-    assert "max_parallel and max_per_source" in result["msg"]
-    assert not scene.migrations()
-    assert scene.holder() == ""
+def test_without_any_operator_the_limits_have_to_be_given() -> None:
+    with SimCluster(without("HyperConverged", "KubeVirt"), time_scale=TIME_SCALE) as cluster:
+        scene = Scene(cluster)
+        plan = scene.plan({"non-critical": [("shop/web-01", "worker-10")]})
+        result = scene.run(plan)
+        assert result["failed"]
+        assert "max_parallel and max_per_source" in result["msg"]
+        assert not scene.migrations()
+        assert scene.holder() == ""
+        result = scene.run(plan, max_parallel=2, max_per_source=1)
+        assert statuses(result) == {"m1": "succeeded"}
+        assert result["run"]["limits"]["source"] == "the run's options"
 
 
 def change(plan: Obj, **changes: Any) -> Obj:
@@ -182,7 +158,7 @@ def test_check_mode_tells_what_would_be_done_and_writes_nothing(refused: Scene) 
     result = refused.run(plan, check_mode=True)
     assert not result.get("failed"), result
     assert result["changed"]
-    assert [problem["move"] for problem in result["problems"]] == ["m2"]
+    assert {problem["move"] for problem in result["problems"]} == {"m2"}
     assert set(statuses(result).values()) == {"waiting"}
     writes = [
         request for request in refused.cluster.requests() if request.split()[0] not in ("list", "get", "GET", "watch")

@@ -26,7 +26,7 @@ from .feed import Feed
 from .lease import LeaseUncertain
 from .limits import Limits
 from .migrate import LiveFlight
-from .outcome import Outcome, failed
+from .outcome import ELSEWHERE, Outcome, failed
 from .progress import Effort, ProgressFile, describe
 from .recover import Recovery
 from .restart import ColdFlight
@@ -241,7 +241,11 @@ class Executor:
         self._decide(item, outcome)
 
     def _decide(self, item: Item, outcome: Outcome) -> None:
-        """Write down that a move is over without having been made."""
+        """Write down that a move is over without having been made. One that was tried and cannot be tried again has
+        failed, unless the VM has left its source meanwhile."""
+        if outcome.status == states.SKIPPED and item.attempts and outcome.code not in ELSEWHERE:
+            text = f"{item.attempts[-1].reason}; it could not be tried again: {outcome.message}"
+            outcome = failed(outcome.code, text, hint=outcome.hint, reached=outcome.reached)
         item.status, item.code, item.message, item.hint = outcome.status, outcome.code, outcome.message, outcome.hint
         item.reached = outcome.reached or item.reached
         self._dirty = True

@@ -28,6 +28,10 @@ _RBAC_HINT = (
 )
 
 
+# so often a server error or a lost answer is borne while taking the Lease
+_MOST_DOUBTS = 10
+
+
 class LeaseTaken(OcpvError):
     """Another run holds the Lease."""
 
@@ -65,6 +69,7 @@ class Lease:
         self._transitions = 0
         self._sure_until = 0.0
         self._taken: Optional[LeaseTaken] = None
+        self._doubts = 0
         self._stop = threading.Event()
         self._thread: Optional[threading.Thread] = None
 
@@ -213,6 +218,14 @@ class Lease:
             return False
         except Forbidden as error:
             raise self._not_allowed(error) from error
+        except ApiError as error:
+            if error.details.get("outcome") != "unknown" and error.status < 500:
+                raise
+            self._doubts += 1
+            if self._doubts > _MOST_DOUBTS:
+                raise
+            self._sleep(1.0)  # whether it is ours is read next
+            return False
         self._sure(before)
         return True
 
