@@ -88,23 +88,9 @@ class KillableRun:
     def freeze(self) -> None:
         self.signal_all(signal.SIGSTOP)
 
-    def terminate(self, module: str = "") -> None:
-        """SIGTERM to ansible-playbook, as a service manager sends it, or to the module that it runs."""
-        if not module:
-            self._process.terminate()
-            return
-        name = f"AnsiballZ_{module}.py".encode()
-        running = [
-            process
-            for process in self.processes()
-            # Python gets the file as an argument of its own, the shell that starts it has it in a line of text
-            if any(
-                each.endswith(name) and b" " not in each
-                for each in Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
-            )
-        ]
-        assert len(running) == 1, running
-        _signal(running[0], signal.SIGTERM)
+    def terminate(self) -> None:
+        """SIGTERM to ansible-playbook, as a service manager sends it."""
+        self._process.terminate()
 
     def kill(self, way: str) -> None:
         """SIGKILL; what survives goes on, if it was frozen."""
