@@ -70,7 +70,7 @@ class WatchFeed:
     def __init__(
         self, gateway: Gateway, topics: Sequence[Topic], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._gateway = gateway.with_retry_seconds(2.0)
+        self._gateway = gateway
         self._topics = list(topics)
         self._clock = clock
         self._queue: "queue.Queue[Event]" = queue.Queue(_QUEUE_SIZE)
@@ -94,6 +94,8 @@ class WatchFeed:
 
     def start(self) -> None:
         """Begin to watch, from where mark() was called."""
+        # broken watches are told soon, and begun again by the threads themselves
+        self._gateway = self._gateway.with_retry_seconds(2.0)
         for topic in self._topics:
             thread = threading.Thread(target=self._follow, args=(topic,), name=f"watch {topic.kind}", daemon=True)
             thread.start()

@@ -30,7 +30,7 @@ from ...cluster.resources import (
     VIRTUAL_MACHINES,
     hyperconvergeds,
 )
-from ...errors import InvalidInput, OcpvError
+from ...errors import ApiError, InvalidInput, OcpvError, Unreachable
 from .. import record as states
 from ..plan import Plan, edited, parse_plan
 from ..plan_file import read_document
@@ -80,7 +80,7 @@ def run_plan(module: Any, connect: Callable[[], Gateway]) -> Mapping[str, Any]:
 
 
 class Run:
-    """One call of the module. C(clock), C(lease) and C(watch) (which makes the feed) are for tests that play time."""
+    """One call of the module. C(clock), C(sleep), C(lease) and C(watch) (it makes the feed) are for tests that play."""
 
     def __init__(
         self,
@@ -90,10 +90,12 @@ class Run:
         document: Any,
         *,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
         lease: Optional[Lease] = None,
         watch: Callable[[Gateway, list[Topic]], WatchFeed] = WatchFeed,
     ) -> None:
         self._clock = clock
+        self._sleep = sleep
         self._watch = watch
         self._gateway = gateway.with_retry_seconds(min(_CALL_SECONDS, options.api_patience_seconds))
         self._patient = gateway
@@ -102,7 +104,7 @@ class Run:
         self._document = document
         identity = f"{plan.run_id}/{socket.gethostname()}/{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._lease = lease or Lease(gateway, options.state_namespace, identity, options.lease_seconds)
-        self._store = StateStore(self._gateway, options.state_namespace, plan.run_id, identity)
+        self._store = StateStore(gateway, options.state_namespace, plan.run_id, identity)
         self._progress = ProgressFile(options.progress_path, clock)
         self._interruption = Interruption(self._progress)
 
@@ -115,7 +117,7 @@ class Run:
         record = stored.record if stored else new_record(self._plan)
         if stored and not reopen(record, self._options.retry_failed):
             return self._told(record, stored, changed=False)
-        snapshot = capture(self._gateway, _PARTS)
+        snapshot = capture(self._patient, _PARTS)
         self._check_nodes(snapshot)
         record.limits = self._limits(snapshot).to_dict()
         problems = verify_plan(snapshot, self._plan)
@@ -137,7 +139,7 @@ class Run:
         if stored and not reopen(stored.record, self._options.retry_failed):
             self._lease.clear()
             return self._result(stored.record, stored, changed=False)
-        check_rights(self._gateway, self._plan, self._options.state_namespace)
+        check_rights(self._patient, self._plan, self._options.state_namespace)
         self._progress.begin()
         self._lease.acquire(self._options.wait_for_lease_seconds, self._progress.tell)
         self._lease.start()
@@ -152,7 +154,7 @@ class Run:
         stored = self._store.load()
         if stored and not reopen(stored.record, self._options.retry_failed):
             return self._result(stored.record, stored, changed=False)
-        feed = self._watch(self._gateway, self._topics())
+        feed = self._watch(self._patient, self._topics())
         feed.mark()
         snapshot = capture(self._patient, _PARTS)
         self._check_nodes(snapshot)
@@ -169,8 +171,9 @@ class Run:
             virtualization.settings,
             virtualization.targeted_migration is not False,
         )
-        check_rights(self._gateway, self._plan, self._options.state_namespace, steering=not crew.targeted)
+        check_rights(self._patient, self._plan, self._options.state_namespace, steering=not crew.targeted)
         record = self._begin(stored, snapshot, crew, limits)
+        self._store.use(self._gateway)
         feed.start()
         executor = Executor(
             self._plan, record, crew, feed, self._store, self._progress, self._reader(crew), self._interruption.why
@@ -190,13 +193,13 @@ class Run:
 
     def _begin(self, stored: Optional[Stored], snapshot: Snapshot, crew: Crew, limits: Limits) -> RunRecord:
         """Return the record to go on with, saved before anything is done."""
-        now = self._gateway.server_time
+        now = self._patient.server_time
         if stored is not None:
             record = stored.record
             record.resumed += 1
             record.status, record.message, record.hint, record.ended_at = states.RUNNING, "", "", ""
             record.limits = limits.to_dict()
-            self._store.save(record, answered=True)
+            self._persist(lambda: self._store.save(record, answered=True))
             return record
         record = new_record(self._plan)
         record.started_at = now
@@ -206,8 +209,22 @@ class Run:
             # nobody has looked at these steps as a whole yet; each is looked at again just before it in any case
             record.warnings.append("the plan was edited since it was made")
             record.warnings += [problem.message for problem in verify_plan(snapshot, self._plan)]
-        self._store.create(self._plan.to_dict(), record)
+        self._persist(lambda: self._store.create(self._plan.to_dict(), record))
         return record
+
+    def _persist(self, write: Callable[[], None]) -> None:
+        """Write the state, however often the API server has to be asked; it can be written twice."""
+        started = self._clock()
+        while True:
+            try:
+                self._lease.assert_held()
+                write()
+                return
+            except ApiError as error:
+                passing = isinstance(error, Unreachable) or error.status >= 500
+                if not passing or self._clock() - started >= self._options.api_patience_seconds:
+                    raise
+            self._sleep(1.0)
 
     def _topics(self) -> list[Topic]:
         selector = f"{names.RUN}={self._plan.run_id},{names.CONTENT}=state"
@@ -220,7 +237,7 @@ class Run:
             Topic(live.STATE, CONFIG_MAPS, self._options.state_namespace, selector, optional=True),
             Topic(live.SETTINGS, KUBEVIRTS, optional=True),
         ]
-        versions = self._gateway.served_versions(hyperconvergeds("v1").group)
+        versions = self._patient.served_versions(hyperconvergeds("v1").group)
         if versions:
             topics.append(Topic(live.OPERATOR, hyperconvergeds(versions[0]), optional=True))
         return topics
@@ -241,7 +258,7 @@ class Run:
     # -- checks ------------------------------------------------------------------------------------------------------
 
     def _check_plan(self, stored: Optional[Stored]) -> None:
-        uid = self._gateway.get(NAMESPACES, CLUSTER_NAMESPACE)["metadata"]["uid"]
+        uid = self._patient.get(NAMESPACES, CLUSTER_NAMESPACE)["metadata"]["uid"]
         if uid != self._plan.cluster_uid:
             raise InvalidInput(
                 "plan.cluster.uid",

@@ -66,6 +66,10 @@ class StateStore:
         """Where the state is, for people."""
         return f"ConfigMap {self._namespace}/{self._name}"
 
+    def use(self, gateway: Gateway) -> None:
+        """Go on with another gateway to the same cluster."""
+        self._gateway = gateway
+
     def load(self) -> Optional[Stored]:
         """Return the run's state, None if there is none yet. Raises InvalidInput if it cannot be understood."""
         try:
