@@ -74,15 +74,6 @@ class Rehearsal:
         answer = self.scene.client.get(kubevirt_path(INSTANCES, key))
         return dict(answer.json()) if answer.status == 200 else None
 
-    def stopping(self, key: str) -> bool:
-        """Whether the instance of a VM that is moved cold is on its way down."""
-        instance = self.instance(key)
-        return bool(instance and "deletionTimestamp" in instance["metadata"] and self.noted(key))
-
-    def stopped(self, key: str) -> bool:
-        """Whether a VM that is moved cold has no instance."""
-        return self.instance(key) is None and bool(self.noted(key))
-
     def arrived(self, key: str) -> bool:
         """Whether the VM runs on its target."""
         status = (self.instance(key) or {}).get("status") or {}

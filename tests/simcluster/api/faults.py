@@ -33,13 +33,16 @@ class Action:
 
 @dataclass
 class Rule:
-    """Requests that match suffer the action, ``times`` times or each with a probability (both absent: always)."""
+    """Requests that match suffer the action but for the first ``after`` of them, ``times`` times or each with a
+    probability (both absent: always)."""
 
     match: dict[str, str]
     action: Action
     times: int | None = None
     probability: float | None = None
+    after: int = 0
     met: int = 0
+    spared: int = 0
     path: re.Pattern[str] | None = field(default=None, repr=False)
 
     def as_dict(self) -> Obj:
@@ -49,6 +52,8 @@ class Rule:
             shown["times"] = self.times
         if self.probability is not None:
             shown["probability"] = self.probability
+        if self.after:
+            shown["after"] = self.after
         return {**shown, "met": self.met}
 
     def meets(self, method: str, path: str, user: str, verb: str) -> bool:
@@ -82,6 +87,9 @@ class Faults:
         for rule in self.rules:
             if not rule.meets(method, path, user, verb):
                 continue
+            if rule.spared < rule.after:
+                rule.spared += 1
+                continue
             if rule.probability is not None and self._random.random() >= rule.probability:
                 continue
             rule.met += 1
@@ -95,11 +103,11 @@ def _rule(number: int, raw: Any) -> Rule:
     match, action = raw.get("match") or {}, raw["action"]
     _known(number, "match", match, _MATCH_KEYS)
     _known(number, "action", action, _ACTION_KEYS)
-    _known(number, "rule", raw, {"match", "action", "times", "probability", "met"})
+    _known(number, "rule", raw, {"match", "action", "times", "probability", "after", "met"})
     for key, value in match.items():
         if not isinstance(value, str):
             raise InvalidRule(f"rule {number}: match.{key} must be text, found {value!r}")
-    for key, kinds in (("times", int), ("probability", int | float)):
+    for key, kinds in (("times", int), ("after", int), ("probability", int | float)):
         value = raw.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value < 0):
             raise InvalidRule(f"rule {number}: {key} must be a number from 0, found {value!r}")
@@ -111,7 +119,9 @@ def _rule(number: int, raw: Any) -> Rule:
         known = getattr(Action, key)
         if isinstance(value, bool) != isinstance(known, bool) or isinstance(value, str) != isinstance(known, str):
             raise InvalidRule(f"rule {number}: action.{key} cannot be {value!r}")
-    return Rule(dict(match), Action(**action), raw.get("times"), raw.get("probability"), 0, path)
+    return Rule(
+        dict(match), Action(**action), raw.get("times"), raw.get("probability"), raw.get("after") or 0, path=path
+    )
 
 
 def _known(number: int, where: str, given: Any, allowed: set[str]) -> None:

@@ -28,6 +28,13 @@ def test_throttling_for_a_number_of_times(client: Client) -> None:
     assert client.get("/simcluster/faults").json() == []
 
 
+def test_the_first_requests_that_match_are_spared(client: Client) -> None:
+    put(client, {"match": {"verb": "list"}, "action": {"status": 500}, "after": 2, "times": 1})
+    assert [client.get(CONFIG_MAPS).status for _ in range(4)] == [200, 200, 500, 200]
+    (rule,) = client.get("/simcluster/faults").json()
+    assert (rule["after"], rule["met"]) == (2, 1)
+
+
 def test_faults_of_one_user_leave_others_alone(local: Any) -> None:
     put(local.client, {"match": {"user": "alice"}, "action": {"status": 503}})
     assert local.as_user("alice").get("/version").status == 503

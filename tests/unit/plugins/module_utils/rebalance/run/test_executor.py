@@ -51,6 +51,7 @@ def call(cluster: PlayedCluster, plan: Plan, **options: Any) -> dict[str, Any]:
         plan,
         plan.to_dict(),
         clock=cluster.clock,
+        sleep=cluster.step,
         lease=PlayedLease(),  # type: ignore[arg-type]
         watch=lambda gateway, topics: PlayedFeed(cluster),  # type: ignore[arg-type,return-value]
     )
