@@ -392,6 +392,12 @@ edited:
   returned: success
   type: bool
   sample: false
+made_already:
+  description: Ids of the moves whose VM is on the target already, of a plan that was looked at again.
+  returned: success
+  type: list
+  elements: str
+  sample: [m001, m002]
 problems:
   description: Why the plan could not be carried out as it is. Empty for a new plan.
   returned: success

@@ -16,7 +16,7 @@ from .plan_options import parse_request
 from .plan_text import plan_lines
 from .planner import make_plan
 from .review import review
-from .verify import Problem
+from .verify import Problem, made_already
 
 # without these nothing can be planned
 REQUIRED = ("nodes", "namespaces", "virtual_machines", "pods")
@@ -29,18 +29,22 @@ def plan_or_review(snapshot: Snapshot, params: Mapping[str, Any]) -> tuple[Plan,
         document = read_document(params["plan_file"])
     problems: list[Problem] = []
     changed = False
+    made: list[str] = []
     if document is None:
         plan = make_plan(snapshot, parse_request(params, snapshot, _created_at(snapshot, params)))
     else:
         given = parse_plan(document)
         plan, problems = review(snapshot, given)
         changed = edited(document, given)
+        made_ids = made_already(snapshot, given)
+        made = [move.id for move in given.moves if move.id in made_ids]
     return plan, {
         "plan": plan.to_dict(),
         "summary": dict(plan.summary),
         "digest": plan.digest,
-        "lines": plan_lines(plan, problems),
+        "lines": plan_lines(plan, problems, made),
         "edited": changed,
+        "made_already": made,
         "problems": [{"move": item.move, "code": item.code, "message": item.message} for item in problems],
     }
 

@@ -16,12 +16,15 @@ from .verify import Problem
 LISTED = 20
 
 
-def plan_lines(plan: Plan, problems: Sequence[Problem] = ()) -> list[str]:
-    """Return the plan as lines of text: what it does, how good that is, what it leaves, and what to know before."""
-    return list(_lines(plan, problems))
+def plan_lines(plan: Plan, problems: Sequence[Problem] = (), made: Sequence[str] = ()) -> list[str]:
+    """Return the plan as lines of text: what it does, how good that is, what it leaves, and what to know before.
+
+    C(made) are the ids of moves that are made already.
+    """
+    return list(_lines(plan, problems, made))
 
 
-def _lines(plan: Plan, problems: Sequence[Problem]) -> Iterator[str]:
+def _lines(plan: Plan, problems: Sequence[Problem], made: Sequence[str]) -> Iterator[str]:
     summary = plan.summary
     yield f"Plan {plan.id} ({plan.digest[:19]}…), goal {plan.request.get('goal', '?')}"
     if not plan.moves:
@@ -38,6 +41,9 @@ def _lines(plan: Plan, problems: Sequence[Problem]) -> Iterator[str]:
         )
     for stage in plan.stages:
         yield from _stage(stage)
+    if made:
+        more = ", …" if len(made) > LISTED else ""
+        yield f"Made already: {len(made)} of {len(plan.moves)} moves ({', '.join(made[:LISTED])}{more})"
     yield from _listed("Not moved", [f"{item.name}: {'; '.join(item.reasons)}" for item in plan.not_moved])
     yield from _listed("Problems", [f"{problem.move or 'plan'}: {problem.message}" for problem in problems])
     yield from _listed("Warnings", list(plan.warnings))

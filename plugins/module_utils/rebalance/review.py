@@ -21,7 +21,7 @@ from .occupancy import Occupancy
 from .plan import Plan
 from .request import LIMIT_RANGES, MOVES, PlanRequest, check_request, limits_in_force
 from .rules import parse_rules
-from .verify import Problem, verify_plan
+from .verify import Problem, made_already, verify_plan
 
 
 def review(snapshot: Snapshot, plan: Plan) -> tuple[Plan, list[Problem]]:
@@ -29,8 +29,8 @@ def review(snapshot: Snapshot, plan: Plan) -> tuple[Plan, list[Problem]]:
     problems on this snapshot.
 
     What it does stays as it is, and so does its digest: a run that was begun with it goes on with it. Moves with a
-    problem are taken as not made in what is told. Raises InvalidInput for a request in the plan that cannot be read,
-    and for nodes or VMs in its request that are not there.
+    problem are taken as not made in what is told; those that are made already are part of the loads before. Raises
+    InvalidInput for a request in the plan that cannot be read, and for nodes or VMs in its request that are not there.
     """
     request = request_of(plan)
     if request.goal != MOVES:  # its moves are the plan's
@@ -39,7 +39,7 @@ def review(snapshot: Snapshot, plan: Plan) -> tuple[Plan, list[Problem]]:
     settings = snapshot.virtualization.settings or settings_from(None, "", None)
     candidates = find_candidates(snapshot, request, settings)
     limits = limits_in_force(settings, replace(request, limits=_own_limits(plan)))
-    broken = {problem.move for problem in problems}
+    still = {problem.move for problem in problems} | made_already(snapshot, plan)
     predictions = {}
     books = Occupancy.from_snapshot(snapshot, request.rules)
     levels = Levels(books, request.measured, request.basis)
@@ -50,7 +50,7 @@ def review(snapshot: Snapshot, plan: Plan) -> tuple[Plan, list[Problem]]:
             continue
         conditions = move_conditions(snapshot, request, settings, vm)
         predictions[move.id] = predict(vm, move.mode, conditions).prediction
-        if move.id not in broken:
+        if move.id not in still:
             books.reserve(move.key, move.target, move.mode)
             books.moved(move.key, move.target)
     after = Picture(books, levels)

@@ -36,7 +36,8 @@ def verify_plan(snapshot: Snapshot, plan: Plan) -> list[Problem]:
     """Return the problems of a plan on this snapshot, in the plan's order; empty if every step is feasible.
 
     A move with a problem is taken as not made; moves that wait for it have a problem too, and so have those that lack
-    the room it would have made. Raises InvalidInput for rules in the plan that cannot be read.
+    the room it would have made. A move that is made already has none. Raises InvalidInput for rules in the plan that
+    cannot be read.
     """
     rules = parse_rules(plan.request.get("rules") or {})
     problems = []
@@ -47,23 +48,41 @@ def verify_plan(snapshot: Snapshot, plan: Plan) -> list[Problem]:
             )
         )
     keys = sorted({move.key for move in plan.moves})
-    replay = _Replay(snapshot, rules, frozenset(str(key) for key in plan.request.get("pins") or ()), keys)
+    pins = frozenset(str(key) for key in plan.request.get("pins") or ())
+    replay = _Replay(snapshot, rules, pins, keys, made_already(snapshot, plan))
     for stage in plan.stages:
         for wave in stage.waves:
             problems.extend(replay.wave(wave))
     return problems
 
 
-class _Replay:
-    """The state while the plan is played through."""
+def made_already(snapshot: Snapshot, plan: Plan) -> frozenset[str]:
+    """Return the ids of the moves whose VM is where they, or a later move of the same VM, take it."""
+    found: set[str] = set()
+    paths: dict[str, list[Move]] = {}
+    for move in plan.moves:
+        paths.setdefault(move.key, []).append(move)
+    for key, path in paths.items():
+        vm = snapshot.virtual_machines.get(key)
+        if vm is None or not vm.node or vm.node == path[0].source or (path[0].uid and path[0].uid != vm.uid):
+            continue
+        last = max((number for number, move in enumerate(path, start=1) if move.target == vm.node), default=0)
+        found.update(move.id for move in path[:last])
+    return frozenset(found)
 
-    def __init__(self, snapshot: Snapshot, rules: Rules, pins: frozenset[str], keys: Iterable[str]) -> None:
+
+class _Replay:
+    """The state while the plan is played through. Moves in C(done) are made already."""
+
+    def __init__(
+        self, snapshot: Snapshot, rules: Rules, pins: frozenset[str], keys: Iterable[str], done: frozenset[str]
+    ) -> None:
         self._snapshot = snapshot
         self._rules = rules
         self._pins = pins
         self._machines = dict(snapshot.virtual_machines)
         self._books = Occupancy.from_snapshot(snapshot, rules)  # for what a node's loss would mean, and for labels
-        self._done: set[str] = set()
+        self._done = set(done)
         self._held: dict[str, dict[str, Demand]] = {name: {} for name in snapshot.nodes}
         self._parties: dict[str, Party] = {}
         self._verdicts = assess_all(snapshot, [self._machines[key] for key in keys if key in self._machines])
@@ -87,7 +106,7 @@ class _Replay:
         of the same wave."""
         problems: list[Problem] = []
         started: list[Move] = []
-        waiting = list(wave.moves)
+        waiting = [move for move in wave.moves if move.id not in self._done]
         while waiting:
             own = {move.id for move in waiting} | {move.id for move in started}
             now = [move for move in waiting if not any(other in own for other in move.after)]
@@ -143,8 +162,6 @@ class _Replay:
             return [
                 Refusal("vm_replaced", f"{move.key} is not the VM the plan was made for: it was deleted and made anew")
             ]
-        if vm.node == move.target:
-            return [Refusal("elsewhere", f"{move.key} is on {move.target} already")]
         if vm.node != move.source:
             where = f"runs on {vm.node}" if vm.node else "does not run"
             return [Refusal("elsewhere", f"{move.key} {where}, not on {move.source}")]

@@ -258,7 +258,7 @@ def _discovered(call: Call, request: web.Request) -> Answer | None:
         case ["version"]:
             found = discovery.version(call.cluster)
         case []:
-            found = {"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
+            found = {"paths": list(discovery.PATHS)}
         case ["api"]:
             found = discovery.core_versions(request.host)
         case ["api", "v1"]:
@@ -269,6 +269,8 @@ def _discovered(call: Call, request: web.Request) -> Answer | None:
             found = discovery.group(registry, group)
         case ["apis", group, version]:
             found = discovery.resources(registry, group, version)
+        case ["openapi", "v2"]:
+            return Answer(200, discovery.openapi_v2(), {"Content-Type": discovery.OPENAPI_V2})
         case ["openapi", "v3"]:
             found = discovery.openapi_index(registry)
         case ["openapi", "v3", "api", version]:

@@ -12,6 +12,10 @@ from ..schema.resource import Resource
 from .context import Cluster
 
 Obj = dict[str, Any]
+PATHS: Final = (
+    "/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version",
+)  # fmt: skip
+OPENAPI_V2: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 METRICS: Final = ("metrics.k8s.io", "v1beta1")
 SUBRESOURCES: Final = ("subresources.kubevirt.io", ("v1", "v1alpha3"))
 
@@ -162,6 +166,18 @@ def _entries(resource: Resource) -> list[Obj]:
     for more in _CORE_SUBRESOURCES.get((resource.group, resource.plural), ()):
         found.append({**common, **more})
     return found
+
+
+def openapi_v2() -> bytes:
+    """GET /openapi/v2: a document without definitions. kubectl asks for it, as protobuf only, before it applies a List,
+    and then leaves validation to the server."""
+    info = _protobuf(1, b"Kubernetes") + _protobuf(2, b"unversioned")
+    return _protobuf(1, b"2.0") + _protobuf(2, info) + _protobuf(8, b"")
+
+
+def _protobuf(number: int, content: bytes) -> bytes:
+    """A length-delimited field of less than 128 bytes (protobuf encoding, wire type 2)."""
+    return bytes([number << 3 | 2, len(content)]) + content
 
 
 def openapi_index(registry: Registry) -> Obj:

@@ -103,3 +103,10 @@ def test_kubectl_finds_that_fields_are_validated_by_the_server(client: Client) -
     operation = paths["/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachines/{name}"]["patch"]
     assert "fieldValidation" in [parameter["name"] for parameter in operation["parameters"]]
     assert operation["x-kubernetes-group-version-kind"]["kind"] == "VirtualMachine"
+
+
+def test_a_list_of_kubectl_is_validated_by_the_server(client: Client) -> None:
+    """kubectl 1.33 reads this before it applies a List; what is not a Document it refuses."""
+    answer = client.get("/openapi/v2")
+    assert answer.header("Content-Type").endswith("+protobuf")
+    assert answer.body.startswith(b"\x0a\x032.0\x12") and answer.body.endswith(b"\x42\x00")

@@ -97,14 +97,14 @@ def _tiles(report: Mapping[str, Any]) -> str:
         ("took", _duration(durations["actual_seconds"]), False),
         ("predicted", _duration(durations["predicted_seconds"]), False),
     ]
-    for resource in ("cpu", "memory"):
+    for resource, name in (("cpu", "CPU"), ("memory", "memory")):
         balance = report["balance"][resource]
         if balance["before"]:
             after = balance["after"] or balance["planned"]
             change = _percent(balance["before"]["maximum"])
             if after:
                 change += f" → {_percent(after['maximum'])}"
-            tiles.append((f"fullest node, {resource}", change, False))
+            tiles.append((f"fullest node, {name}", change, False))
     cells = (
         f'<div class="tile{" bad" if bad else ""}"><b>{escape(value)}</b>{escape(label)}</div>'
         for label, value, bad in tiles

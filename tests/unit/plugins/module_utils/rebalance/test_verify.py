@@ -10,7 +10,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.plan import M
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.planner import make_plan
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.request import PlanRequest
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.review import review
-from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.verify import verify_plan
+from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.verify import made_already, verify_plan
 from unit.plugins.module_utils.rebalance.builders import anti_affinity, launcher, node, pod, snapshot, term, vm
 
 LOOSE = {"keep_node_loss": False}
@@ -162,6 +162,24 @@ def test_review_of_an_edited_plan_tells_times_loads_and_problems_anew():
     again, problems = review(full, edited)
     assert [(problem.move, problem.code) for problem in problems] == [(first.id, "node_unknown")]
     assert {item.name: item.after.virtual_machines for item in again.nodes}["one"] == 1
+
+
+def test_moves_that_are_made_already_are_told_and_are_no_problem():
+    two_steps = plan_of([move(1, "a", "three", "two")], [move(2, "a", "two", "one")], [move(3, "b", "one", "three")])
+    assert made_already(picture(), two_steps) == {"m1", "m2"}
+    assert codes(picture(), two_steps) == set()
+    waits = plan_of([move(1, "a", "three", "one")], [move(2, "b", "one", "three", after=("m1",))])
+    assert codes(picture(), waits) == set()
+    again, problems = review(picture(), waits)
+    assert problems == []
+    assert {load.name: load.after.virtual_machines for load in again.nodes if load.after.virtual_machines} == {
+        "one": 2,
+        "three": 1,
+    }
+    assert made_already(picture(), plan_of([move(1, "a", "three", "one", uid="another")])) == set()
+    # on its way home a VM is where it began
+    around = plan_of([move(1, "a", "one", "two")], [move(2, "a", "two", "one")])
+    assert made_already(picture(), around) == set()
 
 
 def test_review_predicts_by_the_limits_in_force_and_leaves_those_of_the_plan():
