@@ -13,7 +13,7 @@ from .actions import Obj, Outcome, SubresourceRequest, Write, failure, not_found
 from .admission.instance import cluster_configuration
 from .selectors import matches
 
-_WEBHOOK = "virt-launcher-eviction-interceptor.kubevirt.io"
+WEBHOOK = "virt-launcher-eviction-interceptor.kubevirt.io"
 _DESCHEDULER = "sigs.k8s.io/descheduler"
 
 
@@ -22,7 +22,7 @@ def evict(request: SubresourceRequest, lookup: admission.Lookup) -> Outcome:
     pod = lookup.get("", "pods", request.namespace, request.name)
     if pod is None:
         return not_found("pods", request.name)
-    refusal = _intercept(request, pod, lookup)
+    refusal = intercept(request, pod, lookup)
     if refusal is not None:
         return refusal
     if (pod.get("status") or {}).get("phase") in ("Pending", "Running"):
@@ -33,8 +33,8 @@ def evict(request: SubresourceRequest, lookup: admission.Lookup) -> Outcome:
     return success(201, request, Write("delete", "", "pods", request.namespace, request.name, body))
 
 
-def _intercept(request: SubresourceRequest, pod: Obj, lookup: admission.Lookup) -> Outcome | None:
-    """The refusal for a launcher pod, or None if it may go."""
+def intercept(request: SubresourceRequest, pod: Obj, lookup: admission.Lookup) -> Outcome | None:
+    """What KubeVirt's webhook answers for a launcher pod, or None if it may go; the outcome's writes are virt-api's."""
     metadata: Obj = pod["metadata"]
     labels: dict[str, str] = metadata.get("labels") or {}
     if labels.get("kubevirt.io") != "virt-launcher":
@@ -71,7 +71,7 @@ def _intercept(request: SubresourceRequest, pod: Obj, lookup: admission.Lookup) 
 
 
 def _denied(text: str, *writes: Write) -> Outcome:
-    outcome = failure(429, None, f'admission webhook "{_WEBHOOK}" denied the request: {text}')
+    outcome = failure(429, None, f'admission webhook "{WEBHOOK}" denied the request: {text}')
     return Outcome(outcome.code, outcome.body, list(writes))
 
 

@@ -19,8 +19,8 @@ JSON_PATCH_ANNOTATIONS = (
     "networkaddonsconfigs.kubevirt.io/jsonpatch",
     "ssp.kubevirt.io/jsonpatch",
 )
-_MUTATOR = "mutate-hyperconverged-hco.kubevirt.io"
-_VALIDATOR = "validate-hco.kubevirt.io"
+MUTATING_WEBHOOK = "mutate-hyperconverged-hco.kubevirt.io"
+VALIDATING_WEBHOOK = "validate-hco.kubevirt.io"
 _COUNTS = ("parallelMigrationsPerCluster", "parallelOutboundMigrationsPerNode")
 
 
@@ -38,7 +38,7 @@ def mutate(request: Request, lookup: Lookup) -> None:
     hyperconverged: Obj = request.object or {}
     config = live_migration_config(hyperconverged)
     if any(isinstance(config.get(name), int) and config[name] < 0 for name in _COUNTS):
-        raise refused(_MUTATOR, "failed to parse the HyperConverged")
+        raise refused(MUTATING_WEBHOOK, "failed to parse the HyperConverged")
     available = (hyperconverged.get("status") or {}).get("infrastructureHighlyAvailable")
     if available is None:
         return
@@ -50,11 +50,14 @@ def mutate(request: Request, lookup: Lookup) -> None:
 
 def validate(request: Request, lookup: Lookup) -> list[str]:
     """What can be refused without asking other operators; an update also needs the KubeVirt it will be copied to."""
+    if request.operation == "DELETE":
+        _check_delete(request, lookup)
+        return []
     hyperconverged: Obj = request.object or {}
     metadata: Obj = hyperconverged.get("metadata") or {}
     if request.operation == "CREATE" and metadata.get("name") != NAME:
         text = f"metadata.name in body should match '{NAME}'"
-        raise refused(_VALIDATOR, text, 422, "Invalid")
+        raise refused(VALIDATING_WEBHOOK, text, 422, "Invalid")
     for annotation in JSON_PATCH_ANNOTATIONS:
         _check_json_patch(annotation, (metadata.get("annotations") or {}).get(annotation))
     _check_bandwidth(live_migration_config(hyperconverged).get("bandwidthPerMigration"))
@@ -63,14 +66,14 @@ def validate(request: Request, lookup: Lookup) -> list[str]:
     return []
 
 
-def validate_delete(request: Request, lookup: Lookup) -> list[str]:
+def _check_delete(request: Request, lookup: Lookup) -> None:
     """Not while machines exist, unless the uninstall strategy says otherwise."""
     old: Obj = request.old_object or {}
     spec: Obj = old.get("spec") or {}
     strategy = spec.get("uninstallStrategy") or (spec.get("deployment") or {}).get("uninstallStrategy")
     if strategy == "BlockUninstallIfWorkloadsExist" and lookup.list("kubevirt.io", "virtualmachines"):
-        raise refused(_VALIDATOR, "there are existing Virtual Machines; they must be removed first", 403, "Forbidden")
-    return []
+        text = "there are existing Virtual Machines; they must be removed first"
+        raise refused(VALIDATING_WEBHOOK, text, 403, "Forbidden")
 
 
 def _check_json_patch(annotation: str, text: str | None) -> None:
@@ -84,7 +87,7 @@ def _check_json_patch(annotation: str, text: str | None) -> None:
             raise ValueError("can only modify spec fields")
     except ValueError as problem:
         message = f"invalid jsonPatch in the {annotation} annotation: {problem}"
-        raise refused(_VALIDATOR, message, 403, "Forbidden") from problem
+        raise refused(VALIDATING_WEBHOOK, message, 403, "Forbidden") from problem
 
 
 def _check_bandwidth(text: str | None) -> None:
@@ -94,13 +97,13 @@ def _check_bandwidth(text: str | None) -> None:
         whole(text)
     except ValueError as problem:
         message = f"failed to parse the LiveMigrationConfig.bandwidthPerMigration field; {problem}"
-        raise refused(_VALIDATOR, message, 403, "Forbidden") from problem
+        raise refused(VALIDATING_WEBHOOK, message, 403, "Forbidden") from problem
 
 
 def _check_operand(request: Request, lookup: Lookup) -> None:
     if lookup.get("kubevirt.io", "kubevirts", request.namespace, KUBEVIRT_NAME) is None:
         raise refused(
-            _VALIDATOR,
+            VALIDATING_WEBHOOK,
             f'KubeVirt.kubevirt.io "{KUBEVIRT_NAME}" not found',
             404,
             "NotFound",

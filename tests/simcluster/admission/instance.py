@@ -11,8 +11,8 @@ from .types import Lookup, Obj, Request, cause, invalid, is_kubevirt
 
 FOREGROUND_FINALIZER = "kubevirt.io/foregroundDeleteVirtualMachine"
 EVICTION_STRATEGIES = ("None", "LiveMigrate", "LiveMigrateIfPossible", "External")
-_CREATE = "virtualmachineinstances-create-validator.kubevirt.io"
-_UPDATE = "virtualmachineinstances-update-validator.kubevirt.io"
+CREATE_WEBHOOK = "virtualmachineinstances-create-validator.kubevirt.io"
+UPDATE_WEBHOOK = "virtualmachineinstances-update-validator.kubevirt.io"
 _MAX_GUEST_RATIO = 4
 _RESERVED_LABELS = (
     "kubevirt.io/created-by",
@@ -93,7 +93,7 @@ def validate_create(request: Request, lookup: Lookup) -> list[str]:
     spec: Obj = (request.object or {}).get("spec") or {}
     causes = disk_causes(spec, "spec") + eviction_strategy_causes(spec, "spec")
     if causes:
-        raise invalid(_CREATE, *causes)
+        raise invalid(CREATE_WEBHOOK, *causes)
     return []
 
 
@@ -103,11 +103,11 @@ def validate_update(request: Request, lookup: Lookup) -> list[str]:
         return []
     new, old = request.object or {}, request.old_object or {}
     if new.get("spec") != old.get("spec"):
-        raise invalid(_UPDATE, cause("update of VMI object is restricted", reason="FieldValueNotSupported"))
+        raise invalid(UPDATE_WEBHOOK, cause("update of VMI object is restricted", reason="FieldValueNotSupported"))
     labels, before = (_labels(instance) for instance in (new, old))
     if any(labels.get(key) != before.get(key) for key in _RESERVED_LABELS):
         text = "modification of the following reserved kubevirt.io/ labels on a VMI object is prohibited"
-        raise invalid(_UPDATE, cause(text, reason="FieldValueNotSupported"))
+        raise invalid(UPDATE_WEBHOOK, cause(text, reason="FieldValueNotSupported"))
     return []
 
 

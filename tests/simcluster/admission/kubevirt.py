@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .types import Lookup, Request, refused
 
+CREATE_WEBHOOK = "kubevirt-create-validator.kubevirt.io"
+
 
 def validate_create(request: Request, lookup: Lookup) -> list[str]:
     """Refuses a second one in the cluster."""
     if lookup.list("kubevirt.io", "kubevirts"):
-        raise refused("kubevirt-create-validator.kubevirt.io", "Kubevirt is already created")
+        raise refused(CREATE_WEBHOOK, "Kubevirt is already created")
     return []

@@ -10,8 +10,8 @@ from .types import Lookup, Obj, Request, cause, invalid, is_kubevirt, refused
 
 VMI_LABEL = "kubevirt.io/vmi-name"
 FINALIZER = "kubevirt.io/migrationJobFinalize"
-_CREATE = "migration-create-validator.kubevirt.io"
-_UPDATE = "migration-update-validator.kubevirt.io"
+CREATE_WEBHOOK = "migration-create-validator.kubevirt.io"
+UPDATE_WEBHOOK = "migration-update-validator.kubevirt.io"
 _FINAL = ("Succeeded", "Failed")
 
 
@@ -32,24 +32,24 @@ def validate_create(request: Request, lookup: Lookup) -> list[str]:
     spec: Obj = (request.object or {}).get("spec") or {}
     name = spec.get("vmiName")
     if not name:
-        raise invalid(_CREATE, cause("vmiName is missing", "spec.vmiName", "FieldValueRequired"))
+        raise invalid(CREATE_WEBHOOK, cause("vmiName is missing", "spec.vmiName", "FieldValueRequired"))
     if spec.get("priority") and not is_kubevirt(request.user, "controller"):
         text = "Migration priority queue, only virt-controller is allowed to set priority field"
-        raise invalid(_CREATE, cause(text, "spec.migrationPriority", "FieldValueNotSupported"))
+        raise invalid(CREATE_WEBHOOK, cause(text, "spec.migrationPriority", "FieldValueNotSupported"))
     instance = lookup.get("kubevirt.io", "virtualmachineinstances", request.namespace, name)
     if instance is None:
-        raise refused(_CREATE, f'the VMI "{request.namespace}/{name}" does not exist')
+        raise refused(CREATE_WEBHOOK, f'the VMI "{request.namespace}/{name}" does not exist')
     status: Obj = instance.get("status") or {}
     if status.get("phase") in _FINAL:
-        raise refused(_CREATE, "Cannot migrate VMI in finalized state.")
+        raise refused(CREATE_WEBHOOK, "Cannot migrate VMI in finalized state.")
     for condition in status.get("conditions") or []:
         if condition["type"] == "LiveMigratable" and condition["status"] == "False":
             reason, message = condition.get("reason", ""), condition.get("message", "")
-            raise refused(_CREATE, f"Cannot migrate VMI, Reason: {reason}, Message: {message}")
+            raise refused(CREATE_WEBHOOK, f"Cannot migrate VMI, Reason: {reason}, Message: {message}")
     for other in lookup.list("kubevirt.io", "virtualmachineinstancemigrations", request.namespace, {VMI_LABEL: name}):
         if (other.get("status") or {}).get("phase") not in _FINAL:
             raise refused(
-                _CREATE,
+                CREATE_WEBHOOK,
                 f"in-flight migration detected. Active migration job ({other['metadata']['uid']}) is currently already "
                 f"in progress for VMI {name}.",
             )
@@ -61,11 +61,11 @@ def validate_update(request: Request, lookup: Lookup) -> list[str]:
     new, old = request.object or {}, request.old_object or {}
     if new.get("spec") != old.get("spec"):
         raise invalid(
-            _UPDATE, cause("update of Migration object's spec is restricted", reason="FieldValueNotSupported")
+            UPDATE_WEBHOOK, cause("update of Migration object's spec is restricted", reason="FieldValueNotSupported")
         )
     if (old.get("status") or {}).get("phase") not in _FINAL and _label(new) != _label(old):
         text = "selector label can't be modified on an in-flight migration"
-        raise invalid(_UPDATE, cause(text, reason="FieldValueNotSupported"))
+        raise invalid(UPDATE_WEBHOOK, cause(text, reason="FieldValueNotSupported"))
     return []
 
 

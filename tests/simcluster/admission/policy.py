@@ -6,7 +6,7 @@ from ..quantity import whole
 from .instance import cluster_configuration
 from .types import Lookup, Obj, Request, cause, invalid
 
-_VALIDATOR = "migration-policy-validator.kubevirt.io"
+VALIDATING_WEBHOOK = "migration-policy-validator.kubevirt.io"
 _DOWNTIME_GATES = {"MigrationStallDetection", "MigrationDowntimeTuning"}
 
 
@@ -32,5 +32,5 @@ def validate(request: Request, lookup: Lookup) -> list[str]:
         elif not 1 <= downtime <= 2_000_000:
             causes.append(cause("must be between 1 and 2000000", "spec.maxDowntimeMs"))
     if causes:
-        raise invalid(_VALIDATOR, *causes)
+        raise invalid(VALIDATING_WEBHOOK, *causes)
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,6 +41,17 @@ class Request:
     dry_run: bool = False
 
 
+@dataclass(frozen=True)
+class Webhook:
+    """One entry of a webhook configuration. C(call) changes the object, or returns texts for Warning headers."""
+
+    name: str
+    group: str
+    resource: str
+    operations: tuple[str, ...]
+    call: Callable[[Request, Lookup], list[str] | None]
+
+
 @dataclass
 class Denied(Exception):
     """A webhook's refusal: what the API server answers. C(details) beside the causes is rare."""
@@ -73,7 +85,15 @@ def cause(message: str, field_path: str = "", reason: str = "FieldValueInvalid")
 
 
 def _prefix(webhook: str, text: str) -> str:
-    return f'admission webhook "{webhook}" denied the request: {text}'
+    return f'admission webhook "{webhook}"{_DENIED}{text}'
+
+
+def own_words(message: str) -> str:
+    """The text of a webhook, without what the API server puts before it."""
+    return message.partition(_DENIED)[2] or message
+
+
+_DENIED = " denied the request: "
 
 
 def is_kubevirt(user: User, *components: str) -> bool:

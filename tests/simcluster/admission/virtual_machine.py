@@ -12,7 +12,7 @@ from .instance import cluster_configuration, disk_causes, eviction_strategy_caus
 from .types import Lookup, Obj, Request, cause, invalid
 
 RUN_STRATEGIES = ("Always", "RerunOnFailure", "Manual", "Once", "Halted", "WaitAsReceiver")
-_VALIDATOR = "virtualmachine-validator.kubevirt.io"
+VALIDATING_WEBHOOK = "virtualmachine-validator.kubevirt.io"
 _EXCLUSIVE = (
     "Running and RunStrategy are mutually exclusive. Note that Running is deprecated, please use RunStrategy instead"
 )
@@ -46,14 +46,14 @@ def validate(request: Request, lookup: Lookup) -> list[str]:
     spec: Obj = virtual_machine.get("spec") or {}
     running, strategy = spec.get("running"), spec.get("runStrategy")
     if running is not None and strategy:
-        raise invalid(_VALIDATOR, cause(_EXCLUSIVE, "spec.running"))
+        raise invalid(VALIDATING_WEBHOOK, cause(_EXCLUSIVE, "spec.running"))
     if running is None and not strategy:
-        raise invalid(_VALIDATOR, cause("One of Running or RunStrategy must be specified", "spec.running"))
+        raise invalid(VALIDATING_WEBHOOK, cause("One of Running or RunStrategy must be specified", "spec.running"))
     if strategy and strategy not in RUN_STRATEGIES:
-        raise invalid(_VALIDATOR, cause(f"Invalid RunStrategy ({strategy})", "spec.runStrategy"))
+        raise invalid(VALIDATING_WEBHOOK, cause(f"Invalid RunStrategy ({strategy})", "spec.runStrategy"))
     instance: Obj = (spec.get("template") or {}).get("spec") or {}
     path = "spec.template.spec"
     causes = disk_causes(instance, path) + eviction_strategy_causes(instance, path)
     if causes:
-        raise invalid(_VALIDATOR, *causes)
+        raise invalid(VALIDATING_WEBHOOK, *causes)
     return [_DEPRECATED] if running is not None else []
