@@ -55,6 +55,6 @@ def whole_check(gateway: Gateway) -> int:
 
 
 def _requests(cluster: SimCluster, work: Callable[[], int]) -> float:
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     work()
     return float(sum(cluster.requests().values()))

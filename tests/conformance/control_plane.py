@@ -53,7 +53,7 @@ class NotStarted(Exception):
 class ControlPlane:
     """Both programs as child processes, their files in one folder.
 
-    ``template`` is a folder of etcd's data to begin with (a copy is used). After the start ``url``, ``authority`` (path
+    ``template`` is a folder of etcd's data to begin with (a copy is used). Once prepared, ``url``, ``authority`` (path
     of the CA's certificate), ``token`` (of the administrator) and ``kubeconfig`` are there.
     """
 
@@ -96,14 +96,21 @@ class ControlPlane:
         """A client with the administrator's token or another (empty: none)."""
         return Client(self.url, self.token if token is None else token, self.authority)
 
-    def start(self) -> ControlPlane:
-        """Start both and wait until the API is ready; raises NotStarted."""
+    def prepare(self) -> None:
+        """Write certificates, keys and tokens, and choose the ports."""
         self.folder = Path(tempfile.mkdtemp(prefix="conformance-"))
+        self._ports = dict(zip(self._ports, _free_ports(len(self._ports)), strict=True))
+        self._write_files()
+
+    def add_options(self, *options: str) -> None:
+        """Further options of kube-apiserver; counts before it is started."""
+        self._options += options
+
+    def start(self) -> ControlPlane:
+        """Start both, prepared before, and wait until the API is ready; raises NotStarted."""
         try:
             if self._template is not None:
                 shutil.copytree(self._template, self.data)
-            self._ports = dict(zip(self._ports, _free_ports(len(self._ports)), strict=True))
-            self._write_files()
             self._etcd = self._run("etcd", self._etcd_command())
             self.start_apiserver()
         except BaseException:
@@ -218,11 +225,11 @@ class ControlPlane:
         write_kubeconfig(self.kubeconfig, self.url, self.token, self.authority)
 
 
-def certificate(folder: Path, name: str, subject: str, *, server: bool) -> None:
-    """Write ``name.crt`` and ``name.key`` for 127.0.0.1 and localhost, signed by the folder's authority."""
+def certificate(folder: Path, name: str, subject: str, *, server: bool, host: str = "localhost") -> None:
+    """Write ``name.crt`` and ``name.key`` for 127.0.0.1 and a host, signed by the folder's authority."""
     use = "serverAuth" if server else "clientAuth"
     (folder / f"{name}.ext").write_text(
-        f"subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage={use}\n", encoding="utf-8"
+        f"subjectAltName=IP:127.0.0.1,DNS:{host}\nextendedKeyUsage={use}\n", encoding="utf-8"
     )
     _openssl(
         "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={subject}",
@@ -238,7 +245,8 @@ def certificate(folder: Path, name: str, subject: str, *, server: bool) -> None:
 def _authority(folder: Path) -> None:
     _openssl(
         "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
-        "-subj", "/CN=conformance", "-addext", "keyUsage=critical,keyCertSign,digitalSignature", "-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.crt"),
+        "-subj", "/CN=conformance", "-addext", "keyUsage=critical,keyCertSign,digitalSignature",
+        "-keyout", str(folder / "ca.key"), "-out", str(folder / "ca.crt"),
     )  # fmt: skip
 
 

@@ -158,7 +158,7 @@ class TestRwxCheck:
             client.delete("/api/v1/namespaces/lab/persistentvolumeclaims/waiting")
 
     def test_lists_only_and_nothing_written(self, cluster: SimCluster) -> None:
-        cluster.stats(reset=True)
+        cluster.forget_requests()
         rwx(cluster)
         single = {name: count for name, count in cluster.requests().items() if not name.startswith("list ")}
         assert set(single) <= {
@@ -170,7 +170,7 @@ class TestRwxCheck:
         assert sum(single.values()) <= 6
 
     def test_a_selection_by_what_pods_hold_reads_pods(self, cluster: SimCluster) -> None:
-        cluster.stats(reset=True)
+        cluster.forget_requests()
         result = rwx(cluster, select="[?requests.memory_bytes > `6442450944`]")
         assert cluster.requests()["list pods"] >= 2  # those of virt-handler, and all
         assert result["checked"] == len([item for item in result["virtual_machines"] if "database" in item["name"]]) > 0
@@ -203,7 +203,7 @@ class TestRwxCheck:
 def test_requests_grow_with_pages_and_not_with_vms() -> None:
     sizes = {"workers": 30, "rhel": 350, "windows": 150, "fedora": 250, "pods": 1200}
     with SimCluster(scenario={"name": "many", "sizes": sizes}, controllers=False) as many:
-        many.stats(reset=True)
+        many.forget_requests()
         result = rwx(many)
         assert result["checked"] == 750
         requests = many.requests()
@@ -225,7 +225,7 @@ def test_requests_grow_with_pages_and_not_with_vms() -> None:
 
 class TestPreflight:
     def test_the_small_cluster_is_ready(self, cluster: SimCluster) -> None:
-        cluster.stats(reset=True)
+        cluster.forget_requests()
         result = preflight(cluster)
         assert result["passed"] is True, result["msg"]
         found = statuses(result)

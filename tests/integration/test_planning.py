@@ -192,7 +192,7 @@ def test_a_plan_is_written_edited_and_checked_again(
 
 def test_planning_a_live_cluster_writes_nothing_to_it() -> None:
     with SimCluster(scenario="small", controllers=False) as cluster:
-        cluster.stats(reset=True)
+        cluster.forget_requests()
         result = run_module_main(rebalance_plan.main, {"kubeconfig": str(cluster.kubeconfig)})
         assert not result.get("failed"), result
         verbs = {name.split()[0] for name in cluster.requests()}

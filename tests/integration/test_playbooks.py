@@ -45,7 +45,7 @@ def preflight(cluster: SimCluster, folder: Path) -> PlaybookRun:
             "dump": {"preflight_snapshot": snapshot},
         },
     )
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     run = run_playbook("ocpv.scale.preflight", None, {"ocpv_hosts": GROUP}, *arguments, **AS_JSON)
     assert writes(cluster) == {}
     return run
@@ -76,7 +76,7 @@ def test_a_file_is_checked_alike_but_for_what_only_a_live_cluster_tells(prefligh
 @pytest.fixture(scope="module")
 def planned(cluster: SimCluster, folder: Path) -> PlaybookRun:
     """The playbook with rebalance_approval=plan_only."""
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     variables = {"rebalance_approval": "plan_only", "rebalance_dir": str(folder / "rebalance")}
     return run_playbook(REBALANCE, cluster.kubeconfig, variables, **AS_JSON)
 
@@ -100,7 +100,7 @@ def test_plan_only_writes_the_plan_and_moves_nothing(
 
 
 def test_check_mode_tells_what_would_be_done_and_changes_nothing(cluster: SimCluster, folder: Path) -> None:
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     new = folder / "new" / "rebalance"
     run = run_playbook(REBALANCE, cluster.kubeconfig, {"rebalance_dir": str(new)}, "--check", **AS_JSON)
     assert (run.returncode, run.recap()["failures"]) == (0, 0), run.output[-3000:]
@@ -163,7 +163,7 @@ def test_the_same_plan_again_changes_nothing(
     monkeypatch.chdir(folder)  # relative paths are meant from here
     there = {path.name: path.read_bytes() for path in (folder / "rebalance").iterdir()}
     nodes = nodes_of_machines(cluster)
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     variables = {
         "rebalance_approval": "automatic",
         "rebalance_plan_file": "rebalance/plan.yml",

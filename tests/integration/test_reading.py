@@ -116,7 +116,7 @@ class TestLive:
         assert all(node.usage for node in snapshot.nodes.values())
 
     def test_by_list_calls_only(self, cluster: SimCluster, gateway: Gateway) -> None:
-        cluster.stats(reset=True)
+        cluster.forget_requests()
         capture(gateway)
         requests = cluster.requests()
         single = {name: count for name, count in requests.items() if not name.startswith("list ")}

@@ -50,7 +50,7 @@ def moves_of(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def test_without_a_terminal_nothing_is_moved_and_the_way_is_told(cluster: SimCluster, tmp_path: Path) -> None:
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     variables = {"rebalance_preflight": False, "rebalance_dir": str(tmp_path)}
     run = run_playbook(REBALANCE, cluster.kubeconfig, variables, **AS_JSON)
     assert run.returncode == 2
@@ -67,7 +67,7 @@ def test_without_a_terminal_nothing_is_moved_and_the_way_is_told(cluster: SimClu
 
 
 def test_a_no_leaves_everything_as_it_is(cluster: SimCluster, tmp_path: Path) -> None:
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     variables = {"rebalance_preflight": False, "rebalance_dir": str(tmp_path)}
     run = run_at_terminal(REBALANCE, cluster.kubeconfig, variables, QUESTION, "no", **AS_JSON)
     assert run.returncode == 2
@@ -199,7 +199,7 @@ def test_the_approval_of_a_plan_is_none_of_an_edited_one(
     plan = edited["plan"]
     moves_of(plan)[edited["impossible"]]["target"] = "worker-12"
     (tmp_path / "edited.yml").write_text(yaml.safe_dump(plan))
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     done = len(migrations(cluster))
     variables = {
         "rebalance_approval": "automatic",

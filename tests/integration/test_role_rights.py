@@ -39,7 +39,7 @@ def test_the_documented_account_checks_plans_and_moves_and_its_token_is_shown_no
         "K8S_AUTH_API_KEY": token,
         "K8S_AUTH_SSL_CA_CERT": cluster.authority,
     }
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     variables = {
         "rebalance_approval": "automatic",
         "rebalance_dir": str(tmp_path / "rebalance"),
@@ -93,7 +93,7 @@ def reader(reading: SimCluster, tmp_path_factory: pytest.TempPathFactory) -> tup
         ocpv_ca_cert=reading.authority,
         rebalance_dir=f"{folder}/{{{{ inventory_hostname }}}}",
     )
-    reading.stats(reset=True)
+    reading.forget_requests()
     run = run_playbook("ocpv.scale.rebalance", None, {"ocpv_hosts": GROUP}, *arguments, "-vvv", **AS_JSON)
     assert token not in run.output
     return run, folder

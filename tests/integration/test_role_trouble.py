@@ -173,7 +173,7 @@ def run(cluster: SimCluster, folder: Path, plan: Plan, other_hosts: dict[str, Va
         rebalance_preflight=False,
     )
     before = nodes_of_machines(cluster)
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     quicker = {**AS_JSON, "ANSIBLE_PIPELINING": "true"}
     done = run_playbook("ocpv.scale.rebalance", None, {"ocpv_hosts": GROUP}, *arguments, **quicker)
     assert set(hosts) == set(EXPECTED)

@@ -56,7 +56,7 @@ def test_live_moves_are_made_by_few_requests_and_only_once(scene: Scene) -> None
             "non-critical": [("shop/web-02", "worker-11"), ("shop/web-03", "worker-12", "live", "m2")],
         }
     )
-    scene.cluster.stats(reset=True)
+    scene.cluster.forget_requests()
     result = scene.run(plan)
     assert not result.get("failed"), result
     assert result["changed"]
@@ -72,7 +72,7 @@ def test_live_moves_are_made_by_few_requests_and_only_once(scene: Scene) -> None
     first, second = (move_of(result, identity)["attempts"][0] for identity in ("m2", "m3"))
     assert first["ended_at"] <= second["started_at"]
 
-    scene.cluster.stats(reset=True)
+    scene.cluster.forget_requests()
     again = scene.run(plan)
     assert not again["changed"]
     assert again["run"] == result["run"]

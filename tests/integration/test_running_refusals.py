@@ -154,7 +154,7 @@ def test_a_plan_file_that_is_no_plan_is_refused(refused: Scene, tmp_path: Path) 
 
 def test_check_mode_tells_what_would_be_done_and_writes_nothing(refused: Scene) -> None:
     plan = refused.plan({"non-critical": [("shop/web-01", "worker-10"), ("legacy/legacy-01", "worker-11")]})
-    refused.cluster.stats(reset=True)
+    refused.cluster.forget_requests()
     result = refused.run(plan, check_mode=True)
     assert not result.get("failed"), result
     assert result["changed"]

@@ -13,6 +13,7 @@ from .api.control import add_token
 from .api.defaults import has_generation
 from .rbac_defaults import bootstrap_objects
 from .scenarios import InvalidScenario, Scenario
+from .schema.registry import Registry
 from .schema.resource import Resource
 
 Obj = dict[str, Any]
@@ -27,7 +28,7 @@ def load(cluster: Cluster, scenario: Scenario) -> int:
     resources: dict[tuple[str, str], Resource] = {}
     namespaces: set[str] = set()
     known: set[tuple[str, str, str]] = set()
-    for obj in _all_objects(cluster, scenario):
+    for obj in all_objects(cluster.registry, scenario):
         resource = _resource(cluster, obj)
         identity = (resource.qualified, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         if identity in known:
@@ -50,11 +51,12 @@ def load(cluster: Cluster, scenario: Scenario) -> int:
     return count
 
 
-def _all_objects(cluster: Cluster, scenario: Scenario) -> Iterator[Obj]:
+def all_objects(registry: Registry, scenario: Scenario) -> Iterator[Obj]:
+    """What a cluster of the scenario begins with, the kinds included; namespaces may be missing."""
     yield from scenario.objects
     yield from _settings_objects(scenario.settings)
     yield from bootstrap_objects()
-    yield from cluster.registry.custom_resource_definitions()
+    yield from registry.custom_resource_definitions()
 
 
 def _settings_objects(settings: Obj) -> Iterator[Obj]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -160,7 +160,87 @@ class Client:
             return error
 
 
-class SimCluster:
+class RunningCluster:
+    """What tests ask of a cluster, whoever serves it. ``kubeconfig`` is an administrator's."""
+
+    def __init__(self) -> None:
+        self.folder = Path()
+        self.kubeconfig = Path()
+        self.url = ""
+        self.token = ""
+        self.authority = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Starts the cluster and waits until everything is loaded and the controllers know it."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Ends it; does nothing the second time."""
+        raise NotImplementedError
+
+    @property
+    def log(self) -> str:
+        """What its programs have written."""
+        raise NotImplementedError
+
+    def add_token(self, user: str, groups: Sequence[str] = (), expires_seconds: float | None = None) -> str:
+        """A token of a user with no rights but those that RBAC objects give; ``expires_seconds`` are the cluster's."""
+        raise NotImplementedError
+
+    def revoke_token(self, token: str) -> None:
+        """Makes a token worthless: its requests are answered with 401 from now on."""
+        raise NotImplementedError
+
+    def faults(self, *rules: Obj) -> None:
+        """Replaces the faults of the API; none of them ends all."""
+        raise NotImplementedError
+
+    def fired(self) -> list[Obj]:
+        """The rules of the API's faults, each with how often it ``met`` a request."""
+        raise NotImplementedError
+
+    def restart(self, down_seconds: float = 0.0) -> None:
+        """Restarts the API server: connections drop, old versions are forgotten; ``down_seconds`` are real."""
+        raise NotImplementedError
+
+    def forget_requests(self) -> None:
+        """Starts counting requests anew."""
+        raise NotImplementedError
+
+    def requests(self, user: str = ADMIN) -> dict[str, int]:
+        """Requests of one user since the start or since they were forgotten, by "<verb> <plural.group>[/<sub>]"."""
+        raise NotImplementedError
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables that lead kubectl and kubernetes.core's modules to this cluster."""
+        return {"KUBECONFIG": str(self.kubeconfig), "K8S_AUTH_KUBECONFIG": str(self.kubeconfig)}
+
+    def client(self, token: str | None = None, **headers: str) -> Client:
+        """A client with the administrator's token or another (empty: none); headers with ``_`` for ``-``."""
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        return Client(self.url, self.token if token is None else token, self.authority, named)
+
+    def write_kubeconfig(self, path: Path, token: str) -> Path:
+        """A kubeconfig for another token; returns the path."""
+        config = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+        config["users"][0] = {"name": "user", "user": {"token": token}}
+        config["contexts"][0]["context"]["user"] = "user"
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        return path
+
+
+class SimCluster(RunningCluster):
     """``with SimCluster(scenario="small") as cluster: ...``
 
     ``scenario`` is a name, a path, or the content of a scenario file as a dict. Files are written to a temporary folder
@@ -180,6 +260,7 @@ class SimCluster:
         start_seconds: float = 60.0,
         options: Sequence[str] = (),
     ) -> None:
+        super().__init__()
         self._scenario = scenario
         self._time_scale = time_scale
         self._versions = tuple(versions)
@@ -190,23 +271,10 @@ class SimCluster:
         self._start_seconds = start_seconds
         self._options = tuple(options)
         self._process: subprocess.Popen[bytes] | None = None
-        self.folder = Path()
-        self.kubeconfig = Path()
-        self.url = ""
-        self.token = ""
-        self.authority = ""
         self.ready: Obj = {}
 
-    def __enter__(self) -> SimCluster:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> SimCluster:
-        """Starts the processes and waits until everything is loaded and the controllers know it; raises NotStarted."""
+    def start(self) -> Self:
+        """Starts the processes; raises NotStarted."""
         self.folder = Path(tempfile.mkdtemp(prefix="simcluster-test-"))
         self.kubeconfig = self.folder / "kubeconfig"
         ready_file = self.folder / "ready.json"
@@ -236,7 +304,6 @@ class SimCluster:
         return self
 
     def stop(self) -> None:
-        """Ends the processes and removes the files; does nothing the second time."""
         if self._process is not None:
             if self._process.poll() is None:
                 self._process.terminate()
@@ -250,62 +317,39 @@ class SimCluster:
 
     @property
     def log(self) -> str:
-        """What server and controllers have written."""
         path = self.folder / "log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Environment variables that lead kubectl and kubernetes.core's modules to this cluster."""
-        return {"KUBECONFIG": str(self.kubeconfig), "K8S_AUTH_KUBECONFIG": str(self.kubeconfig)}
-
-    def client(self, token: str | None = None, **headers: str) -> Client:
-        """A client with the administrator's token or another (empty: none); headers with ``_`` for ``-``."""
-        named = {key.replace("_", "-"): value for key, value in headers.items()}
-        return Client(self.url, self.token if token is None else token, self.authority, named)
-
     def add_token(self, user: str, groups: Sequence[str] = (), expires_seconds: float | None = None) -> str:
-        """A token of a user with no rights but those that RBAC objects give; ``expires_seconds`` are simulated."""
         body: Obj = {"user": user, "groups": list(groups)}
         if expires_seconds is not None:
             body["expires_seconds"] = expires_seconds
         return str(self._control("POST", "tokens", body)["token"])
 
     def revoke_token(self, token: str) -> None:
-        """Makes a token worthless: its requests are answered with 401 from now on."""
         self._control("DELETE", "tokens", {"token": token})
 
-    def write_kubeconfig(self, path: Path, token: str) -> Path:
-        """A kubeconfig for another token; returns the path."""
-        config = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
-        config["users"][0] = {"name": "user", "user": {"token": token}}
-        config["contexts"][0]["context"]["user"] = "user"
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(config), encoding="utf-8")
-        return path
-
     def faults(self, *rules: Obj) -> None:
-        """Replaces the faults of the API; none of them ends all."""
         self._control("PUT", "faults", list(rules))
 
     def fired(self) -> list[Obj]:
-        """The rules of the API's faults, each with how often it ``met`` a request."""
         return list(self._control("GET", "faults"))
 
     def restart(self, down_seconds: float = 0.0) -> None:
-        """Restarts the API server: connections drop, old versions are forgotten; ``down_seconds`` are real."""
         self._control("POST", "restart", {"down_seconds": down_seconds})
 
     def compact(self) -> None:
         """Makes continue tokens and versions from before too old."""
         self._control("POST", "compact", {})
 
-    def stats(self, *, reset: bool = False) -> Obj:
-        """Counted requests, see C(Stats.as_dict); ``reset`` starts counting again."""
-        return dict(self._control("DELETE" if reset else "GET", "stats"))
+    def stats(self) -> Obj:
+        """Counted requests, see C(Stats.as_dict)."""
+        return dict(self._control("GET", "stats"))
+
+    def forget_requests(self) -> None:
+        self._control("DELETE", "stats")
 
     def requests(self, user: str = ADMIN) -> dict[str, int]:
-        """Requests of one user since the start or the last reset, by "<verb> <plural.group>[/<subresource>]"."""
         return dict(self.stats()["users"].get(user, {}).get("requests", {}))
 
     def _control(self, method: str, name: str, body: Any = None) -> Any:

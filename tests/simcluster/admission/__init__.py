@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import hyperconverged, instance, kubevirt, migration, policy, quota, virtual_machine
-from .types import Denied, Lookup, Request, Webhook
+from .types import Denied, Lookup, Request, Webhook, own_words
 
-__all__ = ["MUTATING", "VALIDATING", "Denied", "Lookup", "Request", "Webhook", "mutate", "validate"]
+__all__ = ["MUTATING", "VALIDATING", "Denied", "Lookup", "Request", "Webhook", "mutate", "own_words", "validate"]
 
 _KUBEVIRT, _OPERATOR, _POLICIES = "kubevirt.io", "hco.kubevirt.io", "migrations.kubevirt.io"
 _VMS, _INSTANCES, _MIGRATIONS = "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations"
