@@ -20,7 +20,7 @@ def measure(bench: Workbench) -> list[Measurement]:
     path = bench.snapshot_path()
     written = bench.folder / "written.json.gz"
     snapshot = capture(gateway)
-    cluster.stats(reset=True)
+    cluster.forget_requests()
     pages.fetch_and_parse()
     page_bytes = cluster.stats()["users"][ADMIN]["sent_bytes"]
     captured, floor = in_turn(bench.few_rounds, lambda: capture(gateway), pages.fetch_and_parse)

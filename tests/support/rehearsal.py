@@ -98,7 +98,7 @@ class Rehearsal:
 
     def check_that_another_run_changes_nothing(self) -> None:
         """Fail if running the plan once more does anything to the cluster."""
-        self.scene.cluster.stats(reset=True)
+        self.scene.cluster.forget_requests()
         again = self.scene.run(self._plan)
         assert not again.get("failed"), again["msg"]
         assert not again["changed"]
