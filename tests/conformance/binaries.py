@@ -127,18 +127,3 @@ def _build(folder: Path) -> None:
         (place / ETCD).symlink_to(APISERVER)
         shutil.rmtree(folder, ignore_errors=True)
         place.replace(folder)
-
-
-def main() -> int:
-    """``python -m conformance.binaries``: get the programs ready; 1 when they cannot be had."""
-    try:
-        found = ensure()
-    except NotToBeHad as error:
-        print(f"conformance: left out: {error}", file=sys.stderr)
-        return 1
-    print(f"conformance: {found.version()} from {found.origin}")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

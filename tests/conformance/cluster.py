@@ -24,6 +24,7 @@ import aiohttp
 import yaml
 from simcluster import scenarios
 from simcluster.auth import Authenticator
+from simcluster.cli import write_kubeconfig
 from simcluster.companion import registration
 from simcluster.companion.server import AUTHENTICATE, Companion, Server
 from simcluster.controllers import client as controllers_client
@@ -35,6 +36,7 @@ from simcluster.testing import ADMIN, RunningCluster
 from .binaries import Binaries
 from .control_plane import ControlPlane, NotStarted, certificate, counted
 from .install import install
+from .proxy import FaultProxy
 
 Obj = dict[str, Any]
 _SYNC_SECONDS = 60.0
@@ -49,7 +51,8 @@ class RealCluster(RunningCluster):
     """``with RealCluster(binaries, "small") as cluster: ...``; it is used as C(SimCluster) is.
 
     Time is real here, so ``time_scale`` makes what takes time quicker instead: durations of the migration model are
-    divided by it, rates multiplied. ``templates`` keeps etcd's data of each scenario, so that it is installed once.
+    divided by it, rates multiplied. With ``faults`` everybody but the controllers goes through a proxy that can let
+    requests fail. ``templates`` keeps etcd's data of each scenario, so that it is installed once.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class RealCluster(RunningCluster):
         versions: Sequence[str] = (),
         controllers: bool = True,
         seed: int = 0,
+        faults: bool = False,
     ) -> None:
         super().__init__()
         self._binaries = binaries
@@ -72,6 +76,9 @@ class RealCluster(RunningCluster):
         self._with_controllers = controllers
         self._seed = seed
         self._authenticator = Authenticator()
+        self._counted_from = 0
+        self._with_faults = faults
+        self._proxy: FaultProxy | None = None
         self._plane: ControlPlane | None = None
         self._server: Server | None = None
         self._controllers: subprocess.Popen[bytes] | None = None
@@ -91,6 +98,9 @@ class RealCluster(RunningCluster):
         if self._controllers is not None:
             _end(self._controllers)
             self._controllers = None
+        if self._proxy is not None:
+            self._proxy.stop()
+            self._proxy = None
         if self._plane is not None:
             self._plane.stop()
             self._plane = None
@@ -115,6 +125,16 @@ class RealCluster(RunningCluster):
     def revoke_token(self, token: str) -> None:
         self._authenticator.revoke(token)
 
+    def faults(self, *rules: Obj) -> None:
+        if self._proxy is not None:
+            self._proxy.faults.put(list(rules))
+        else:
+            assert not rules, "this cluster was not started with faults=True"
+
+    def fired(self) -> list[Obj]:
+        assert self._proxy is not None, "this cluster was not started with faults=True"
+        return [rule.as_dict() for rule in self._proxy.faults.rules]
+
     def restart(self, down_seconds: float = 0.0) -> None:
         plane = self._running()
         plane.stop_apiserver()
@@ -122,10 +142,16 @@ class RealCluster(RunningCluster):
         plane.start_apiserver()
 
     def forget_requests(self) -> None:
-        self._running().audit_log.open("w").close()
+        self._counted_from = self._running().audit_log.stat().st_size
 
     def requests(self, user: str = ADMIN) -> dict[str, int]:
-        return counted(self._running().audit_log, user)
+        return counted(self.audited(), user)
+
+    def audited(self) -> list[Obj]:
+        """The audit events of those whose requests are counted, since these were forgotten."""
+        with self._running().audit_log.open("rb") as log:
+            log.seek(self._counted_from)
+            return [json.loads(line) for line in log]
 
     def _running(self) -> ControlPlane:
         assert self._plane is not None, "the cluster is not running"
@@ -143,6 +169,8 @@ class RealCluster(RunningCluster):
         self._plane.start()
         self.url, self.token, self.authority = self._plane.url, self._plane.token, self._plane.authority
         self.kubeconfig = self._plane.kubeconfig
+        if self._with_faults:
+            self._go_through_proxy(self._plane)
         self._register(len(versions) > 1)
         self._quicken()
         if self._with_controllers:
@@ -201,6 +229,18 @@ class RealCluster(RunningCluster):
             "--authentication-token-webhook-cache-ttl=0s",
         )
 
+    def _go_through_proxy(self, plane: ControlPlane) -> None:
+        files = (plane.folder / "server.crt", plane.folder / "server.key")
+        self._proxy = FaultProxy(plane.url, plane.authority, *files, self._user_of)
+        self._proxy.start()
+        self.url = self._proxy.url
+        self.kubeconfig = self.folder / "kubeconfig"
+        write_kubeconfig(self.kubeconfig, self.url, self.token, self.authority)
+
+    def _user_of(self, token: str) -> str:
+        known = self._authenticator.user_for(token, datetime.now(UTC))
+        return ADMIN if token == self.token else known.name if known else ""
+
     def _register(self, converted: bool) -> None:
         assert self._server is not None
         client, port = self.client(), self._server.port
@@ -252,7 +292,7 @@ class RealCluster(RunningCluster):
 
     def _start_controllers(self) -> subprocess.Popen[bytes]:
         ready = self.folder / "controllers-ready"
-        command = [sys.executable, "-m", "simcluster.controllers", "--kubeconfig", str(self.kubeconfig)]
+        command = [sys.executable, "-m", "simcluster.controllers", "--kubeconfig", str(self._running().kubeconfig)]
         command += ["--seed", str(self._seed), "--ready-file", str(ready)]
         package_parent = str(Path(__file__).resolve().parents[1])
         search_path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))

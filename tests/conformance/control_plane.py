@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -14,8 +13,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from simcluster.cli import write_kubeconfig
@@ -291,11 +291,10 @@ def _end(process: subprocess.Popen[bytes] | None, number: int) -> None:
         process.wait()
 
 
-def counted(audit_log: Path, user: str) -> dict[str, int]:
+def counted(events: Iterable[dict[str, Any]], user: str) -> dict[str, int]:
     """Requests of a user by "<verb> <plural.group>[/<subresource>]", as the simulated cluster counts them."""
     found: dict[str, int] = {}
-    for line in audit_log.read_text(encoding="utf-8").splitlines():
-        event = json.loads(line)
+    for event in events:
         if event["user"]["username"] != user:
             continue
         target = event.get("objectRef")

@@ -6,6 +6,7 @@ checkout to where Ansible looks for it. A second run finds everything in place a
 
     python3 tests/env/setup.py            # virtual environment, collections, link
     python3 tests/env/setup.py --system   # Debian packages that tests need, too (root or sudo)
+    python3 tests/env/setup.py --oldest   # environments of the oldest supported versions, too
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from typing import Any, NoReturn
+from typing import Any, Callable, NoReturn
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.path.join(ROOT, ".cache")
 VENV = os.path.join(CACHE, "venv")
 NEEDED = (3, 12)
+# folder, the first Python that fits, the first that does not, what for
+OLDEST = (
+    (os.path.join(CACHE, "oldest"), (3, 10), (3, 13), "the oldest ansible-core"),
+    (os.path.join(CACHE, "oldest-modules"), (3, 9), (3, 10), "modules on the oldest Python"),
+)
 COLLECTIONS = ("kubernetes.core", "ansible.posix")
 SYSTEM_PACKAGES = {
     "/usr/bin/chromium": "chromium",
@@ -56,21 +62,23 @@ def works(python: str) -> tuple[int, ...] | None:
         return None
 
 
+def interpreters() -> list[tuple[tuple[int, ...], str]]:
+    """Return version and path of the installed interpreters that can make virtual environments."""
+    names = [f"python3.{minor}" for minor in range(14, 8, -1)] + ["python3", sys.executable]
+    candidates = [path for path in (shutil.which(name) for name in names) if path]
+    for home in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
+        candidates += glob.glob(os.path.join(home, "versions/3.*/bin/python3")) if home else []
+    for name in ("python3.9", "python3.1[0-9]"):
+        candidates += glob.glob(f"/opt/*/bin/{name}") + glob.glob(f"/usr/local/bin/{name}")
+    answers = [(works(path), path) for path in dict.fromkeys(candidates)]
+    return [(version, path) for version, path in answers if version]
+
+
 def find_python() -> str:
     """Return the newest installed interpreter that the pinned ansible-core takes; PYTHON in the environment wins."""
-    if os.environ.get("PYTHON"):
-        candidates = [os.environ["PYTHON"]]
-    else:
-        names = [f"python3.{minor}" for minor in (14, 13, 12)] + ["python3", sys.executable]
-        candidates = [path for path in (shutil.which(name) for name in names) if path]
-        for home in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
-            candidates += glob.glob(os.path.join(home, "versions/3.*/bin/python3")) if home else []
-        candidates += glob.glob("/opt/*/bin/python3.1[2-9]") + glob.glob("/usr/local/bin/python3.1[2-9]")
-    found = []
-    for path in dict.fromkeys(candidates):
-        version = works(path)
-        if version:
-            found.append((version, path))
+    given = os.environ.get("PYTHON")
+    version = works(given) if given else None
+    found = interpreters() if not given else [(version, given)] if version else []
     fitting = [item for item in found if NEEDED <= item[0] < (3, 15)]
     if not fitting:
         seen = ", ".join(f"{path} ({version[0]}.{version[1]})" for version, path in found) or "none at all"
@@ -104,19 +112,41 @@ def mark(stamp: str, value: str) -> None:
         file.write(value)
 
 
-def make_environment() -> None:
-    lock = os.path.join(ROOT, "requirements", "dev.txt")
-    stamp, value = os.path.join(VENV, ".complete"), digest(lock)
-    pip = [os.path.join(VENV, "bin", "python"), "-m", "pip", "--disable-pip-version-check"]
-    if done(stamp, value) and works(pip[0]):
-        return
-    if not works(pip[0]):
-        python = find_python()
+def make_environment(folder: str, lock: str, find: Callable[[], str | None]) -> bool:
+    """Fill a virtual environment from a lock of requirements; False if no interpreter is found for it."""
+    lock = os.path.join(ROOT, "requirements", lock)
+    stamp, value = os.path.join(folder, ".complete"), digest(lock)
+    pip = [os.path.join(folder, "bin", "python"), "-m", "pip", "--disable-pip-version-check"]
+    there = works(pip[0])
+    if there and done(stamp, value):
+        return True
+    if not there:
+        python = find()
+        if not python:
+            return False
         say(f"making a virtual environment with {python}")
-        run([python, "-m", "venv", "--clear", VENV])
-    say("installing the locked Python packages (about a minute)")
+        run([python, "-m", "venv", "--clear", folder])
+    say(f"installing the Python packages of {os.path.relpath(lock, ROOT)} (about a minute)")
     run(pip + ["install", "--quiet", "--require-hashes", "--no-deps", "-r", lock])
     mark(stamp, value)
+    return True
+
+
+def make_oldest() -> None:
+    """Make the environments of the oldest supported versions; in CI each has to be there."""
+    for folder, first, end, what in OLDEST:
+
+        def find(first: tuple[int, ...] = first, end: tuple[int, ...] = end) -> str | None:
+            return min([item for item in interpreters() if first <= item[0] < end], default=((), None))[1]
+
+        if make_environment(folder, "oldest.txt", find):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        wanted = " or ".join(f"3.{minor}" for minor in range(first[1], end[1]))
+        text = f"left out: {what}; no Python {wanted} with the venv module was found"
+        if os.environ.get("CI"):
+            stop(text)
+        say(text)
 
 
 def unpack_collections() -> None:
@@ -173,11 +203,14 @@ def install_system_packages() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--system", action="store_true", help="install Debian packages that tests need, too")
+    parser.add_argument("--oldest", action="store_true", help="make environments of the oldest supported versions, too")
     options = parser.parse_args()
     os.makedirs(CACHE, exist_ok=True)
-    make_environment()
+    make_environment(VENV, "dev.txt", find_python)
     unpack_collections()
     link_checkout()
+    if options.oldest:
+        make_oldest()
     if options.system:
         install_system_packages()
 

@@ -14,8 +14,9 @@ import pytest
 import yaml
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster import resources
 from ansible_collections.ocpv.scale.plugins.modules import migration_preflight, vm_rwx_check
-from simcluster.testing import SimCluster
+from simcluster.testing import RunningCluster
 from support.modules import run_module_main
+from support.start import start_cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = 500
@@ -23,22 +24,22 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[SimCluster]:
-    with SimCluster(scenario="small", controllers=False) as running:
+def cluster() -> Iterator[RunningCluster]:
+    with start_cluster(scenario="small", controllers=False, faults=True) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def no_faults(cluster: SimCluster) -> Iterator[None]:
+def no_faults(cluster: RunningCluster) -> Iterator[None]:
     yield
     cluster.faults()
 
 
-def rwx(cluster: SimCluster, **options: Any) -> dict[str, Any]:
+def rwx(cluster: RunningCluster, **options: Any) -> dict[str, Any]:
     return run_module_main(vm_rwx_check.main, {"kubeconfig": str(cluster.kubeconfig), **options})
 
 
-def preflight(cluster: SimCluster, **options: Any) -> dict[str, Any]:
+def preflight(cluster: RunningCluster, **options: Any) -> dict[str, Any]:
     return run_module_main(migration_preflight.main, {"kubeconfig": str(cluster.kubeconfig), **options})
 
 
@@ -50,7 +51,7 @@ def check(result: dict[str, Any], name: str) -> dict[str, Any]:
     return next(item for item in result["checks"] if item["name"] == name)
 
 
-def user(cluster: SimCluster, tmp_path: Path, name: str, roles: list[str]) -> Path:
+def user(cluster: RunningCluster, tmp_path: Path, name: str, roles: list[str]) -> Path:
     """The kubeconfig of a user with the documented roles of these names."""
     client = cluster.client()
     documented = yaml.safe_load((ROOT / "docs" / "rbac" / "rebalance.yaml").read_text())["items"]
@@ -74,7 +75,7 @@ def user(cluster: SimCluster, tmp_path: Path, name: str, roles: list[str]) -> Pa
 
 
 class TestRwxCheck:
-    def test_every_special_case_has_its_way_and_its_reason(self, cluster: SimCluster) -> None:
+    def test_every_special_case_has_its_way_and_its_reason(self, cluster: RunningCluster) -> None:
         result = rwx(cluster)
         found = {f"{item['namespace']}/{item['name']}": item for item in result["virtual_machines"]}
         assert result["checked"] == len(found) == 150
@@ -98,7 +99,7 @@ class TestRwxCheck:
         assert not [item for item in found.values() if item["reported_live"] not in (None, item["predicted_live"])]
 
     def test_what_the_cluster_says_and_a_dump_of_it_are_assessed_alike(
-        self, cluster: SimCluster, tmp_path: Path
+        self, cluster: RunningCluster, tmp_path: Path
     ) -> None:
         client = cluster.client()
         objects = []
@@ -120,7 +121,7 @@ class TestRwxCheck:
         told = run_module_main(vm_rwx_check.main, {"snapshot": str(dump)})
         assert told["virtual_machines"] == rwx(cluster)["virtual_machines"]
 
-    def test_changes_of_the_cluster_are_seen(self, cluster: SimCluster) -> None:
+    def test_changes_of_the_cluster_are_seen(self, cluster: RunningCluster) -> None:
         client = cluster.client()
         claim = {
             "apiVersion": "v1",
@@ -157,7 +158,7 @@ class TestRwxCheck:
             client.delete(f"{path}/waiting-01")
             client.delete("/api/v1/namespaces/lab/persistentvolumeclaims/waiting")
 
-    def test_lists_only_and_nothing_written(self, cluster: SimCluster) -> None:
+    def test_lists_only_and_nothing_written(self, cluster: RunningCluster) -> None:
         cluster.forget_requests()
         rwx(cluster)
         single = {name: count for name, count in cluster.requests().items() if not name.startswith("list ")}
@@ -169,32 +170,32 @@ class TestRwxCheck:
         }
         assert sum(single.values()) <= 6
 
-    def test_a_selection_by_what_pods_hold_reads_pods(self, cluster: SimCluster) -> None:
+    def test_a_selection_by_what_pods_hold_reads_pods(self, cluster: RunningCluster) -> None:
         cluster.forget_requests()
         result = rwx(cluster, select="[?requests.memory_bytes > `6442450944`]")
         assert cluster.requests()["list pods"] >= 2  # those of virt-handler, and all
         assert result["checked"] == len([item for item in result["virtual_machines"] if "database" in item["name"]]) > 0
 
-    def test_a_cluster_without_kubevirt_is_told(self, cluster: SimCluster) -> None:
+    def test_a_cluster_without_kubevirt_is_told(self, cluster: RunningCluster) -> None:
         cluster.faults({"match": {"path": "/virtualmachines"}, "action": {"status": 404, "message": "no"}})
         result = rwx(cluster)
         assert result["failed"] is True
         assert "not installed" in result["msg"]
         assert "exception" not in result
 
-    def test_a_missing_right_is_told_with_where_to_get_it(self, cluster: SimCluster, tmp_path: Path) -> None:
+    def test_a_missing_right_is_told_with_where_to_get_it(self, cluster: RunningCluster, tmp_path: Path) -> None:
         nobody = user(cluster, tmp_path, "nobody", [])
         result = run_module_main(vm_rwx_check.main, {"kubeconfig": str(nobody)})
         assert (result["failed"], result["error"]) == (True, "Forbidden")
         assert "docs/rbac" in result["msg"]
 
-    def test_an_expired_token_is_told(self, cluster: SimCluster, tmp_path: Path) -> None:
+    def test_an_expired_token_is_told(self, cluster: RunningCluster, tmp_path: Path) -> None:
         expired = cluster.write_kubeconfig(tmp_path / "old.kubeconfig", cluster.add_token("late", expires_seconds=0))
         result = run_module_main(vm_rwx_check.main, {"kubeconfig": str(expired)})
         assert result["failed"] is True
         assert (result["error"], "token" in result["msg"]) == ("Unauthorized", True)
 
-    def test_a_server_that_throttles_is_waited_for(self, cluster: SimCluster) -> None:
+    def test_a_server_that_throttles_is_waited_for(self, cluster: RunningCluster) -> None:
         rule = {"match": {"path": "/virtualmachines"}, "action": {"status": 429, "retry_after": 1}, "times": 1}
         cluster.faults(rule)
         assert rwx(cluster)["checked"] == 150
@@ -202,7 +203,7 @@ class TestRwxCheck:
 
 def test_requests_grow_with_pages_and_not_with_vms() -> None:
     sizes = {"workers": 30, "rhel": 350, "windows": 150, "fedora": 250, "pods": 1200}
-    with SimCluster(scenario={"name": "many", "sizes": sizes}, controllers=False) as many:
+    with start_cluster(scenario={"name": "many", "sizes": sizes}, controllers=False) as many:
         many.forget_requests()
         result = rwx(many)
         assert result["checked"] == 750
@@ -224,7 +225,7 @@ def test_requests_grow_with_pages_and_not_with_vms() -> None:
 
 
 class TestPreflight:
-    def test_the_small_cluster_is_ready(self, cluster: SimCluster) -> None:
+    def test_the_small_cluster_is_ready(self, cluster: RunningCluster) -> None:
         cluster.forget_requests()
         result = preflight(cluster)
         assert result["passed"] is True, result["msg"]
@@ -241,15 +242,15 @@ class TestPreflight:
         }
 
     def test_an_older_release_and_a_single_node_are_told(self) -> None:
-        with SimCluster(scenario="v1beta1", controllers=False) as older:
+        with start_cluster(scenario="v1beta1", controllers=False) as older:
             result = preflight(older)
         assert check(result, "hyperconverged")["evidence"]["api_version"] == "hco.kubevirt.io/v1beta1"
-        with SimCluster(scenario="single-node", controllers=False) as alone:
+        with start_cluster(scenario="single-node", controllers=False) as alone:
             result = preflight(alone)
         assert result["failed"] is True
         assert "targets" in result["fatal"]
 
-    def test_migrations_in_flight_fill_the_slots(self, cluster: SimCluster) -> None:
+    def test_migrations_in_flight_fill_the_slots(self, cluster: RunningCluster) -> None:
         client = cluster.client()
         path = "/apis/kubevirt.io/v1/namespaces/shop/virtualmachineinstancemigrations"
         try:
@@ -277,7 +278,7 @@ class TestPreflight:
                 client.delete(f"{path}/m{number}")
 
     def test_the_documented_roles_are_enough_to_look_and_are_needed_to_move(
-        self, cluster: SimCluster, tmp_path: Path
+        self, cluster: RunningCluster, tmp_path: Path
     ) -> None:
         reader = user(cluster, tmp_path, "reader", ["ocpv-scale-reader"])
         result = run_module_main(migration_preflight.main, {"kubeconfig": str(reader)})
@@ -294,7 +295,7 @@ class TestPreflight:
 
 
 @pytest.mark.slow
-def test_playbooks_use_both_modules(cluster: SimCluster, tmp_path: Path) -> None:
+def test_playbooks_use_both_modules(cluster: RunningCluster, tmp_path: Path) -> None:
     """A real ansible-playbook run: the results can be used by name, and a failed check ends the play with its words."""
     play = [
         {

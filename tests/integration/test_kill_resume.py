@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 import yaml
-from simcluster.testing import ADMIN, SimCluster
+from simcluster.testing import ADMIN, RunningCluster
 from support.auditing import Audit
 from support.killing import EVERYTHING, GROUP, PARENT, KillableRun
 from support.playbook import AS_JSON, run_playbook
 from support.rehearsal import Rehearsal, moves_of
 from support.running import Scene
+from support.start import start_cluster
 
 Obj = dict[str, Any]
 PLAYBOOK = "ocpv.scale.rebalance"
@@ -104,7 +105,7 @@ STEERED_UNKNOWN = Moment(
 def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plan with live and cold moves. All clusters of the scenario are alike in every id, so it is for all of them."""
     folder = tmp_path_factory.mktemp("plan")
-    with SimCluster("small", time_scale=TIME_SCALE, tls=False) as cluster:
+    with start_cluster("small", time_scale=TIME_SCALE, tls=False) as cluster:
         run = run_playbook(PLAYBOOK, cluster.kubeconfig, {**REQUEST, "rebalance_dir": str(folder)})
     assert run.returncode == 0, run.output[-3000:]
     modes = {key: move["mode"] for key, move in moves_of(yaml.safe_load((folder / "plan.yml").read_text())).items()}
@@ -116,7 +117,7 @@ def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def view(plan_file: Path, request: pytest.FixtureRequest) -> Iterator[Rehearsal]:
-    with SimCluster(getattr(request, "param", "small"), time_scale=TIME_SCALE, tls=False) as cluster:
+    with start_cluster(getattr(request, "param", "small"), time_scale=TIME_SCALE, tls=False, faults=True) as cluster:
         yield Rehearsal(Scene(cluster), yaml.safe_load(plan_file.read_text()))
 
 
@@ -153,7 +154,7 @@ def start(view: Rehearsal, plan_file: Path, tmp_path: Path) -> Starter:
     return Starter(view, plan_file, tmp_path)
 
 
-def leave_unanswered(cluster: SimCluster, requests: Obj, *, answered: int = 0) -> None:
+def leave_unanswered(cluster: RunningCluster, requests: Obj, *, answered: int = 0) -> None:
     cluster.faults({"match": {"user": ADMIN, **requests}, "action": {"drop_connection": True}, "after": answered})
 
 

@@ -17,8 +17,8 @@ from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.request impor
 from ansible_collections.ocpv.scale.plugins.modules import cluster_snapshot, rebalance_plan
 from audit import facts
 from audit.placement import node_rules, pod_rules
-from simcluster.testing import SimCluster
 from support.modules import run_module_main
+from support.start import start_cluster
 
 Document = dict[str, Any]
 HOSTNAME = "kubernetes.io/hostname"
@@ -46,7 +46,7 @@ def picture(request: pytest.FixtureRequest, pictures: dict[str, Picture], tmp_pa
 def taken(scenario: str, pictures: dict[str, Picture], tmp_path_factory: pytest.TempPathFactory) -> Picture:
     if scenario not in pictures:
         path = tmp_path_factory.mktemp(scenario) / "snapshot.json"
-        with SimCluster(scenario=scenario, controllers=False) as cluster:
+        with start_cluster(scenario=scenario, controllers=False) as cluster:
             result = run_module_main(cluster_snapshot.main, {"kubeconfig": str(cluster.kubeconfig), "path": str(path)})
             assert not result.get("failed"), result
             client = cluster.client()
@@ -191,7 +191,7 @@ def test_a_plan_is_written_edited_and_checked_again(
 
 
 def test_planning_a_live_cluster_writes_nothing_to_it() -> None:
-    with SimCluster(scenario="small", controllers=False) as cluster:
+    with start_cluster(scenario="small", controllers=False) as cluster:
         cluster.forget_requests()
         result = run_module_main(rebalance_plan.main, {"kubeconfig": str(cluster.kubeconfig)})
         assert not result.get("failed"), result
@@ -233,6 +233,7 @@ def test_a_plan_of_another_cluster_is_told(pictures: dict[str, Picture], tmp_pat
     assert "other_cluster" in {problem["code"] for problem in result["problems"]}
 
 
+@pytest.mark.simulated("36,000 objects take minutes to be created over the API")
 def test_the_reference_cluster_is_planned(pictures: dict[str, Picture], tmp_path_factory: Any) -> None:
     picture = taken("reference", pictures, tmp_path_factory)
     snapshot = read_snapshot(picture.path)

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.ocpv.scale.plugins.modules import cluster_snapshot
-from simcluster.testing import SimCluster
+from simcluster.testing import RunningCluster
 from support.clusters import apply_rights, migrations, nodes_of_machines, writes
 from support.inventory import GROUP, write_inventory
 from support.modules import run_module_main
 from support.playbook import AS_JSON, PlaybookRun, run_playbook
+from support.start import start_cluster
 
 REBALANCE = "ocpv.scale.rebalance"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[SimCluster]:
-    with SimCluster(scenario="small", time_scale=50) as running:
+def cluster() -> Iterator[RunningCluster]:
+    with start_cluster(scenario="small", time_scale=50) as running:
         apply_rights(running)
         yield running
 
@@ -32,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def preflight(cluster: SimCluster, folder: Path) -> PlaybookRun:
+def preflight(cluster: RunningCluster, folder: Path) -> PlaybookRun:
     """Three inventory hosts: the cluster, one of its VMs that cannot move, and a snapshot of it in a file."""
     snapshot = str(folder / "snapshot.json.gz")
     written = run_module_main(cluster_snapshot.main, {"kubeconfig": str(cluster.kubeconfig), "path": snapshot})
@@ -74,7 +75,7 @@ def test_a_file_is_checked_alike_but_for_what_only_a_live_cluster_tells(prefligh
 
 
 @pytest.fixture(scope="module")
-def planned(cluster: SimCluster, folder: Path) -> PlaybookRun:
+def planned(cluster: RunningCluster, folder: Path) -> PlaybookRun:
     """The playbook with rebalance_approval=plan_only."""
     cluster.forget_requests()
     variables = {"rebalance_approval": "plan_only", "rebalance_dir": str(folder / "rebalance")}
@@ -88,7 +89,7 @@ def plan(planned: PlaybookRun, folder: Path) -> dict[str, Any]:
 
 
 def test_plan_only_writes_the_plan_and_moves_nothing(
-    planned: PlaybookRun, plan: dict[str, Any], cluster: SimCluster, folder: Path
+    planned: PlaybookRun, plan: dict[str, Any], cluster: RunningCluster, folder: Path
 ) -> None:
     assert (planned.returncode, planned.recap()["failures"]) == (0, 0)
     assert writes(cluster) == {}
@@ -99,7 +100,7 @@ def test_plan_only_writes_the_plan_and_moves_nothing(
     assert [path.name for path in (folder / "rebalance").iterdir()] == ["plan.yml"]
 
 
-def test_check_mode_tells_what_would_be_done_and_changes_nothing(cluster: SimCluster, folder: Path) -> None:
+def test_check_mode_tells_what_would_be_done_and_changes_nothing(cluster: RunningCluster, folder: Path) -> None:
     cluster.forget_requests()
     new = folder / "new" / "rebalance"
     run = run_playbook(REBALANCE, cluster.kubeconfig, {"rebalance_dir": str(new)}, "--check", **AS_JSON)
@@ -113,12 +114,12 @@ def test_check_mode_tells_what_would_be_done_and_changes_nothing(cluster: SimClu
 
 
 @pytest.fixture(scope="module")
-def before(cluster: SimCluster, plan: dict[str, Any]) -> dict[str, str]:
+def before(cluster: RunningCluster, plan: dict[str, Any]) -> dict[str, str]:
     return nodes_of_machines(cluster)
 
 
 @pytest.fixture(scope="module")
-def ran(cluster: SimCluster, folder: Path, plan: dict[str, Any], before: dict[str, str]) -> PlaybookRun:
+def ran(cluster: RunningCluster, folder: Path, plan: dict[str, Any], before: dict[str, str]) -> PlaybookRun:
     """The approved plan, run by a second job."""
     variables = {
         "rebalance_approval": "automatic",
@@ -131,7 +132,7 @@ def ran(cluster: SimCluster, folder: Path, plan: dict[str, Any], before: dict[st
 
 
 def test_an_approved_plan_is_carried_out(
-    ran: PlaybookRun, plan: dict[str, Any], cluster: SimCluster, before: dict[str, str]
+    ran: PlaybookRun, plan: dict[str, Any], cluster: RunningCluster, before: dict[str, str]
 ) -> None:
     assert ran.returncode == 0, ran.output[-3000:]
     expected = before | {f"{move['namespace']}/{move['name']}": move["target"] for move in moves_of(plan)}
@@ -158,7 +159,7 @@ def test_the_report_and_the_stats_tell_it(
 
 
 def test_the_same_plan_again_changes_nothing(
-    ran: PlaybookRun, cluster: SimCluster, folder: Path, plan: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ran: PlaybookRun, cluster: RunningCluster, folder: Path, plan: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)  # relative paths are meant from here
     there = {path.name: path.read_bytes() for path in (folder / "rebalance").iterdir()}

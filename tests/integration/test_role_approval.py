@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from simcluster.testing import SimCluster
+from simcluster.testing import RunningCluster
 from support.clusters import KUBEVIRT, apply_rights, migrations, nodes_of_machines, writes
 from support.inventory import GROUP, write_inventory
 from support.playbook import AS_JSON, PlaybookRun, run_playbook
+from support.start import start_cluster
 from support.terminal import run_at_terminal
 
 REBALANCE = "ocpv.scale.rebalance"
@@ -21,15 +22,15 @@ RUN = "Run the plan stage by stage"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[SimCluster]:
-    with SimCluster(scenario="small", time_scale=50) as running:
+def cluster() -> Iterator[RunningCluster]:
+    with start_cluster(scenario="small", time_scale=50) as running:
         apply_rights(running)
         yield running
 
 
 @pytest.fixture(scope="module")
-def second_cluster() -> Iterator[SimCluster]:
-    with SimCluster(scenario="small", time_scale=50, seed=1) as running:
+def second_cluster() -> Iterator[RunningCluster]:
+    with start_cluster(scenario="small", time_scale=50, seed=1) as running:
         apply_rights(running)
         yield running
 
@@ -49,7 +50,7 @@ def moves_of(plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_without_a_terminal_nothing_is_moved_and_the_way_is_told(cluster: SimCluster, tmp_path: Path) -> None:
+def test_without_a_terminal_nothing_is_moved_and_the_way_is_told(cluster: RunningCluster, tmp_path: Path) -> None:
     cluster.forget_requests()
     variables = {"rebalance_preflight": False, "rebalance_dir": str(tmp_path)}
     run = run_playbook(REBALANCE, cluster.kubeconfig, variables, **AS_JSON)
@@ -66,7 +67,7 @@ def test_without_a_terminal_nothing_is_moved_and_the_way_is_told(cluster: SimClu
     assert not run.ran(RUN)
 
 
-def test_a_no_leaves_everything_as_it_is(cluster: SimCluster, tmp_path: Path) -> None:
+def test_a_no_leaves_everything_as_it_is(cluster: RunningCluster, tmp_path: Path) -> None:
     cluster.forget_requests()
     variables = {"rebalance_preflight": False, "rebalance_dir": str(tmp_path)}
     run = run_at_terminal(REBALANCE, cluster.kubeconfig, variables, QUESTION, "no", **AS_JSON)
@@ -77,7 +78,7 @@ def test_a_no_leaves_everything_as_it_is(cluster: SimCluster, tmp_path: Path) ->
 
 
 def test_one_yes_runs_the_plans_of_several_clusters_each_its_own(
-    cluster: SimCluster, second_cluster: SimCluster, tmp_path: Path
+    cluster: RunningCluster, second_cluster: RunningCluster, tmp_path: Path
 ) -> None:
     clusters = {"east": cluster, "west": second_cluster}
     before = {name: nodes_of_machines(one) for name, one in clusters.items()}
@@ -106,7 +107,7 @@ def test_one_yes_runs_the_plans_of_several_clusters_each_its_own(
 
 
 def test_a_plan_of_several_clusters_has_a_folder_each_by_default(
-    cluster: SimCluster, second_cluster: SimCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: RunningCluster, second_cluster: RunningCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     clusters = {"east": cluster, "west": second_cluster}
@@ -120,7 +121,7 @@ def test_a_plan_of_several_clusters_has_a_folder_each_by_default(
 
 
 @pytest.fixture(scope="module")
-def edited(cluster: SimCluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def edited(cluster: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A plan of which one move is dropped, one goes to another node that takes it, one to a node that does not; and of
     one VM that is deleted before the plan is run. Holds what was done to it, and the run."""
     folder = tmp_path_factory.mktemp("edited")
@@ -174,7 +175,9 @@ def test_an_edited_plan_is_looked_at_again_before_anything_is_done(edited: dict[
     assert f"there is no VM {edited['deleted']}" in lines
 
 
-def test_an_edited_plan_does_what_it_says_where_that_is_possible(edited: dict[str, Any], cluster: SimCluster) -> None:
+def test_an_edited_plan_does_what_it_says_where_that_is_possible(
+    edited: dict[str, Any], cluster: RunningCluster
+) -> None:
     run: PlaybookRun = edited["run"]
     assert run.returncode == 0, run.output[-3000:]
     told = {f"{move['namespace']}/{move['name']}": move for move in run.result(RUN)["run"]["moves"]}
@@ -194,7 +197,7 @@ def test_an_edited_plan_does_what_it_says_where_that_is_possible(edited: dict[st
 
 
 def test_the_approval_of_a_plan_is_none_of_an_edited_one(
-    edited: dict[str, Any], cluster: SimCluster, tmp_path: Path
+    edited: dict[str, Any], cluster: RunningCluster, tmp_path: Path
 ) -> None:
     plan = edited["plan"]
     moves_of(plan)[edited["impossible"]]["target"] = "worker-12"

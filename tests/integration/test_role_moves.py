@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simcluster.testing import SimCluster
+from simcluster.testing import RunningCluster
 from support.clusters import apply_rights, machine, migrations, nodes_of_machines
 from support.playbook import AS_JSON, PlaybookRun, run_playbook
+from support.start import start_cluster
 
 DATABASE, GPU = "databases/database-01", "lab/gpu-01"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[SimCluster]:
-    with SimCluster(scenario="small", time_scale=50) as running:
+def cluster() -> Iterator[RunningCluster]:
+    with start_cluster(scenario="small", time_scale=50) as running:
         apply_rights(running)
         yield running
 
 
-def rebalance(cluster: SimCluster, folder: Path, **variables: Any) -> PlaybookRun:
+def rebalance(cluster: RunningCluster, folder: Path, **variables: Any) -> PlaybookRun:
     """Run the playbook without asking; C(variables) are the role's, without its prefix."""
     fixed = {"approval": "automatic", "dir": str(folder), "preflight": False}
     named = {f"rebalance_{name}": value for name, value in {**fixed, **variables}.items()}
@@ -48,7 +49,9 @@ def attached(manifest: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_named_moves_are_made_live_where_possible_and_cold_where_allowed(cluster: SimCluster, tmp_path: Path) -> None:
+def test_named_moves_are_made_live_where_possible_and_cold_where_allowed(
+    cluster: RunningCluster, tmp_path: Path
+) -> None:
     before = nodes_of_machines(cluster)
     gpu_before = attached(machine(cluster, GPU))
     targets = {
@@ -67,7 +70,7 @@ def test_named_moves_are_made_live_where_possible_and_cold_where_allowed(cluster
 
 
 def test_two_vms_change_places_over_a_third_node(tmp_path: Path) -> None:
-    with SimCluster(scenario="tight", time_scale=50) as tight:
+    with start_cluster(scenario="tight", time_scale=50) as tight:
         apply_rights(tight)
         before = nodes_of_machines(tight)
         # 8 GiB each; worker-1 and worker-4 have no room for a second one
@@ -82,7 +85,7 @@ def test_two_vms_change_places_over_a_third_node(tmp_path: Path) -> None:
         assert nodes_of_machines(tight) == before | targets
 
 
-def test_a_drained_node_is_empty_but_for_what_cannot_move(cluster: SimCluster, tmp_path: Path) -> None:
+def test_a_drained_node_is_empty_but_for_what_cannot_move(cluster: RunningCluster, tmp_path: Path) -> None:
     before = nodes_of_machines(cluster)
     on_node = {key for key, node in before.items() if node == "worker-09"}
     run = rebalance(cluster, tmp_path, goal="drain", nodes=["worker-09"])
@@ -94,7 +97,7 @@ def test_a_drained_node_is_empty_but_for_what_cannot_move(cluster: SimCluster, t
     assert {key for key in before if before[key] != after[key]} == on_node - stayed
 
 
-def test_nodes_above_the_thresholds_are_relieved(cluster: SimCluster, tmp_path: Path) -> None:
+def test_nodes_above_the_thresholds_are_relieved(cluster: RunningCluster, tmp_path: Path) -> None:
     run = rebalance(cluster, tmp_path, goal="evacuate", thresholds={"memory": 75})
     summary = run.result("Plan")["summary"]
     assert summary["moves"] > 0

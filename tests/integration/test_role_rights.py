@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from simcluster.testing import SimCluster
+from simcluster.testing import RunningCluster
 from support.clusters import account_token, apply_rights, migrations, nodes_of_machines, writes
 from support.inventory import GROUP, write_inventory
 from support.playbook import AS_JSON, PlaybookRun, run_playbook
+from support.start import start_cluster
 
 ACCOUNT = "system:serviceaccount:ocpv-scale:rebalance"
 MOVING = "create virtualmachineinstancemigrations.kubevirt.io"
@@ -23,15 +24,15 @@ def no_files_of_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[SimCluster]:
-    with SimCluster(scenario="small", time_scale=50) as running:
+def cluster() -> Iterator[RunningCluster]:
+    with start_cluster(scenario="small", time_scale=50) as running:
         apply_rights(running)
         yield running
 
 
 @pytest.mark.usefixtures("no_files_of_a_user")
 def test_the_documented_account_checks_plans_and_moves_and_its_token_is_shown_nowhere(
-    cluster: SimCluster, tmp_path: Path
+    cluster: RunningCluster, tmp_path: Path
 ) -> None:
     token = account_token(cluster)
     connection = {
@@ -64,20 +65,20 @@ def test_the_documented_account_checks_plans_and_moves_and_its_token_is_shown_no
     assert not [path for path in written if token in path.read_text()]
 
 
-def gpu_target(cluster: SimCluster) -> str:
+def gpu_target(cluster: RunningCluster) -> str:
     return {"worker-04": "worker-08", "worker-08": "worker-04"}[nodes_of_machines(cluster)["lab/gpu-01"]]
 
 
 @pytest.fixture(scope="module")
-def reading() -> Iterator[SimCluster]:
+def reading() -> Iterator[RunningCluster]:
     """A cluster whose account may read, and keep the state of runs, but not move."""
-    with SimCluster(scenario="small", controllers=False) as running:
+    with start_cluster(scenario="small", controllers=False) as running:
         apply_rights(running, without=("ocpv-scale-mover",))
         yield running
 
 
 @pytest.fixture(scope="module")
-def reader(reading: SimCluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[PlaybookRun, Path]:
+def reader(reading: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[PlaybookRun, Path]:
     """What such an account is told: when it plans, wants to move, and wants to move without asking first if it may."""
     folder = tmp_path_factory.mktemp("reader")
     token = account_token(reading)
@@ -117,7 +118,7 @@ def test_to_move_is_refused_by_the_preflight_which_names_the_right(reader: tuple
 
 
 def test_to_move_is_refused_by_the_run_as_well_before_anything_is_changed(
-    reader: tuple[PlaybookRun, Path], reading: SimCluster
+    reader: tuple[PlaybookRun, Path], reading: RunningCluster
 ) -> None:
     run, _folder = reader
     failure = run.failure("moves-unchecked")

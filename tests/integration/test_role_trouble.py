@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.ocpv.scale.plugins.modules import cluster_snapshot
-from simcluster.testing import SimCluster
+from simcluster.testing import RunningCluster
 from support.clusters import KUBEVIRT, apply_rights, migrations, nodes_of_machines, writes
 from support.inventory import GROUP, write_inventory
 from support.modules import run_module_main
 from support.playbook import AS_JSON, PlaybookRun, run_playbook
+from support.start import start_cluster
 
 Plan = dict[str, Any]
 Variables = dict[str, Any]
@@ -105,8 +106,8 @@ EXPECTED = {name: told for cases in (BAD_OPTIONS, BAD_PLANS) for name, (_how, to
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[SimCluster]:
-    with SimCluster(scenario="small", time_scale=50) as running:
+def cluster() -> Iterator[RunningCluster]:
+    with start_cluster(scenario="small", time_scale=50) as running:
         apply_rights(running)
         yield running
 
@@ -117,7 +118,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plan(cluster: SimCluster, folder: Path) -> Plan:
+def plan(cluster: RunningCluster, folder: Path) -> Plan:
     """A good plan of this cluster."""
     variables = {"rebalance_approval": "plan_only", "rebalance_preflight": False, "rebalance_dir": str(folder / "good")}
     assert run_playbook("ocpv.scale.rebalance", cluster.kubeconfig, variables).returncode == 0
@@ -125,14 +126,14 @@ def plan(cluster: SimCluster, folder: Path) -> Plan:
     return document
 
 
-def label(cluster: SimCluster, namespace: str, name: str, tier: str | None) -> None:
+def label(cluster: RunningCluster, namespace: str, name: str, tier: str | None) -> None:
     """Give a VM a tier, or take it away."""
     path = f"{KUBEVIRT}/namespaces/{namespace}/virtualmachines/{name}"
     assert cluster.client().patch(path, {"metadata": {"labels": {"ocpv.scale/tier": tier}}}).status == 200
 
 
 @pytest.fixture(scope="module")
-def other_hosts(cluster: SimCluster, folder: Path) -> dict[str, Variables]:
+def other_hosts(cluster: RunningCluster, folder: Path) -> dict[str, Variables]:
     """The cases that need files."""
     (folder / "malformed.yml").write_text("stages: [1,\n- {")
     (folder / "occupied").write_text("")
@@ -156,7 +157,7 @@ def other_hosts(cluster: SimCluster, folder: Path) -> dict[str, Variables]:
 
 
 @pytest.fixture(scope="module")
-def run(cluster: SimCluster, folder: Path, plan: Plan, other_hosts: dict[str, Variables]) -> PlaybookRun:
+def run(cluster: RunningCluster, folder: Path, plan: Plan, other_hosts: dict[str, Variables]) -> PlaybookRun:
     """All cases, tried at once, each on a host of its own."""
     hosts = {name: variables for name, (variables, _told) in BAD_OPTIONS.items()} | other_hosts
     for name, (spoil, _told) in BAD_PLANS.items():
@@ -188,7 +189,7 @@ def test_bad_input_is_told_once_with_its_name_and_what_is_allowed(run: PlaybookR
     assert "Traceback" not in str(failure)
 
 
-def test_nothing_was_changed_and_the_playbook_failed(run: PlaybookRun, cluster: SimCluster) -> None:
+def test_nothing_was_changed_and_the_playbook_failed(run: PlaybookRun, cluster: RunningCluster) -> None:
     assert run.returncode == 2
     # the Lease is taken before a run looks at the cluster, and given back
     assert {name.split()[1] for name in writes(cluster)} <= {"leases.coordination.k8s.io"}

@@ -10,9 +10,10 @@ from typing import Any
 
 import ansible_runner
 import pytest
-from simcluster.testing import SimCluster
+from simcluster.testing import RunningCluster
 from support.clusters import apply_rights, migrations
 from support.playbook import environment, start_playbook
+from support.start import start_cluster
 
 RUN = "Run the plan stage by stage"
 LINE = re.compile(
@@ -22,14 +23,14 @@ LINE = re.compile(
 
 
 @pytest.fixture
-def cluster() -> Iterator[SimCluster]:
+def cluster() -> Iterator[RunningCluster]:
     # slow enough for a run to last a few seconds
-    with SimCluster(scenario="small", time_scale=20) as running:
+    with start_cluster(scenario="small", time_scale=20) as running:
         apply_rights(running)
         yield running
 
 
-def unfinished(cluster: SimCluster) -> list[dict[str, Any]]:
+def unfinished(cluster: RunningCluster) -> list[dict[str, Any]]:
     ended = ("Succeeded", "Failed")
     return [item for item in migrations(cluster) if (item.get("status") or {}).get("phase") not in ended]
 
@@ -43,7 +44,7 @@ def variables(folder: Path) -> dict[str, Any]:
     }
 
 
-def run_by_runner(cluster: SimCluster, folder: Path, given: dict[str, Any], **options: Any) -> Any:
+def run_by_runner(cluster: RunningCluster, folder: Path, given: dict[str, Any], **options: Any) -> Any:
     """Run the playbook as AAP does; return ansible-runner's result."""
     (folder / "runner").mkdir()
     return ansible_runner.run(
@@ -56,7 +57,7 @@ def run_by_runner(cluster: SimCluster, folder: Path, given: dict[str, Any], **op
     )
 
 
-def test_lines_appear_on_the_terminal_while_vms_move(cluster: SimCluster, tmp_path: Path) -> None:
+def test_lines_appear_on_the_terminal_while_vms_move(cluster: RunningCluster, tmp_path: Path) -> None:
     seen: list[str] = []
     moving_when_seen = 0
     with start_playbook("ocpv.scale.rebalance", cluster.kubeconfig, variables(tmp_path)) as process:
@@ -77,7 +78,7 @@ def test_lines_appear_on_the_terminal_while_vms_move(cluster: SimCluster, tmp_pa
 
 
 def test_lines_reach_the_events_of_ansible_runner_before_the_task_has_ended(
-    cluster: SimCluster, tmp_path: Path
+    cluster: RunningCluster, tmp_path: Path
 ) -> None:
     events: list[tuple[str, str, bool]] = []
 
@@ -93,7 +94,7 @@ def test_lines_reach_the_events_of_ansible_runner_before_the_task_has_ended(
     assert [index for index in lines if index < ended and events[index][2]]
 
 
-def test_where_nobody_can_answer_the_job_ends_instead_of_waiting(cluster: SimCluster, tmp_path: Path) -> None:
+def test_where_nobody_can_answer_the_job_ends_instead_of_waiting(cluster: RunningCluster, tmp_path: Path) -> None:
     asking = {**variables(tmp_path), "rebalance_approval": "prompt"}
     run = run_by_runner(cluster, tmp_path, asking, timeout=60)
     assert (run.status, run.rc) == ("failed", 2)

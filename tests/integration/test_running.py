@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simcluster.testing import SimCluster
 from support.running import INSTANCES, MACHINES, OWN_ANNOTATIONS, Scene, kubevirt_path, move_of, statuses
+from support.start import start_cluster
 
 Obj = dict[str, Any]
 TIME_SCALE = 20.0
@@ -27,7 +27,7 @@ COLD = {
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    with SimCluster(time_scale=TIME_SCALE) as cluster:
+    with start_cluster(time_scale=TIME_SCALE) as cluster:
         yield Scene(cluster)
 
 
@@ -113,7 +113,7 @@ def test_a_cold_move_that_does_not_fit_goes_back(scene: Scene) -> None:
 
 def test_a_release_that_cannot_aim_migrations_is_steered_by_the_vms_selector() -> None:
     wanted = {"shop/web-01": "worker-10", "shop/web-02": "worker-11", "lab/zone-b-01": "worker-08"}
-    with SimCluster("v1beta1", time_scale=TIME_SCALE) as cluster:
+    with start_cluster("v1beta1", time_scale=TIME_SCALE) as cluster:
         scene = Scene(cluster)
         before = {key: user_spec(scene.vm(key)) for key in wanted}
         result = scene.run(scene.plan({"non-critical": list(wanted.items())}))

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from simcluster.scenarios import load
-from simcluster.testing import SimCluster
 from support.running import Scene, statuses
+from support.start import start_cluster
 
 Obj = dict[str, Any]
 TIME_SCALE = 20.0
@@ -18,7 +18,7 @@ TIME_SCALE = 20.0
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    with SimCluster(time_scale=TIME_SCALE) as cluster:
+    with start_cluster(time_scale=TIME_SCALE) as cluster:
         yield Scene(cluster)
 
 
@@ -79,7 +79,7 @@ def without(*kinds: str) -> Obj:
 
 
 def test_without_a_hyperconverged_kubevirts_own_settings_count() -> None:
-    with SimCluster(without("HyperConverged"), time_scale=TIME_SCALE) as cluster:
+    with start_cluster(without("HyperConverged"), time_scale=TIME_SCALE) as cluster:
         scene = Scene(cluster)
         result = scene.run(scene.plan({"non-critical": [("shop/web-01", "worker-10")]}))
     assert not result.get("failed"), result
@@ -89,7 +89,7 @@ def test_without_a_hyperconverged_kubevirts_own_settings_count() -> None:
 
 
 def test_without_any_operator_the_limits_have_to_be_given() -> None:
-    with SimCluster(without("HyperConverged", "KubeVirt"), time_scale=TIME_SCALE) as cluster:
+    with start_cluster(without("HyperConverged", "KubeVirt"), time_scale=TIME_SCALE) as cluster:
         scene = Scene(cluster)
         plan = scene.plan({"non-critical": [("shop/web-01", "worker-10")]})
         result = scene.run(plan)
@@ -136,7 +136,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_done(
 @pytest.fixture(scope="module")
 def refused() -> Iterator[Scene]:
     """A cluster for calls that change nothing."""
-    with SimCluster(time_scale=TIME_SCALE) as cluster:
+    with start_cluster(time_scale=TIME_SCALE) as cluster:
         yield Scene(cluster)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simcluster.testing import SimCluster
 from support.running import Scene, kubevirt_path, move_of, statuses
+from support.start import start_cluster
 
 Obj = dict[str, Any]
 TIME_SCALE = 20.0
@@ -18,7 +18,7 @@ TIME_SCALE = 20.0
 
 @pytest.fixture
 def scene() -> Iterator[Scene]:
-    with SimCluster(time_scale=TIME_SCALE) as cluster:
+    with start_cluster(time_scale=TIME_SCALE, faults=True) as cluster:
         yield Scene(cluster)
 
 

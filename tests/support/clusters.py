@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from simcluster.testing import SimCluster
+from simcluster.testing import RunningCluster
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE_NAMESPACE = "ocpv-scale"
@@ -28,7 +28,7 @@ def documented_rights() -> list[dict[str, Any]]:
     return items
 
 
-def apply_rights(cluster: SimCluster, *, without: tuple[str, ...] = ()) -> None:
+def apply_rights(cluster: RunningCluster, *, without: tuple[str, ...] = ()) -> None:
     """Create what docs/rbac/rebalance.yaml holds, except bindings of the names C(without)."""
     client = cluster.client()
     for item in documented_rights():
@@ -39,7 +39,7 @@ def apply_rights(cluster: SimCluster, *, without: tuple[str, ...] = ()) -> None:
         assert answer.status == 201, answer.body
 
 
-def account_token(cluster: SimCluster, expires_seconds: int = 3600) -> str:
+def account_token(cluster: RunningCluster, expires_seconds: int = 3600) -> str:
     """Return a token of the documented service account, as C(oc create token) gets it."""
     body = {
         "apiVersion": "authentication.k8s.io/v1",
@@ -52,7 +52,7 @@ def account_token(cluster: SimCluster, expires_seconds: int = 3600) -> str:
     return str(answer.json()["status"]["token"])
 
 
-def nodes_of_machines(cluster: SimCluster) -> dict[str, str]:
+def nodes_of_machines(cluster: RunningCluster) -> dict[str, str]:
     """Return where each running VM is: "namespace/name" to node."""
     return {
         f"{item['metadata']['namespace']}/{item['metadata']['name']}": item["status"].get("nodeName", "")
@@ -60,12 +60,12 @@ def nodes_of_machines(cluster: SimCluster) -> dict[str, str]:
     }
 
 
-def migrations(cluster: SimCluster) -> list[dict[str, Any]]:
+def migrations(cluster: RunningCluster) -> list[dict[str, Any]]:
     """Return all migrations, of whomever."""
     return cluster.client().items(f"{KUBEVIRT}/virtualmachineinstancemigrations")
 
 
-def machine(cluster: SimCluster, key: str) -> dict[str, Any]:
+def machine(cluster: RunningCluster, key: str) -> dict[str, Any]:
     """Return a VirtualMachine by "namespace/name"."""
     namespace, name = key.split("/")
     answer = cluster.client().get(f"{KUBEVIRT}/namespaces/{namespace}/virtualmachines/{name}")
@@ -73,7 +73,7 @@ def machine(cluster: SimCluster, key: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def writes(cluster: SimCluster, user: str | None = None) -> dict[str, int]:
+def writes(cluster: RunningCluster, user: str | None = None) -> dict[str, int]:
     """Return the requests that write, of one user or the administrator, since the counts were reset; questions about
     rights are none."""
     requests = cluster.requests(user) if user else cluster.requests()

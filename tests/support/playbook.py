@@ -79,9 +79,11 @@ def environment(kubeconfig: Path | str | None, **more: str) -> dict[str, str]:
     return {**kept, "ANSIBLE_CONFIG": str(CONFIG), "ANSIBLE_NOCOLOR": "1", **more}
 
 
-def command(playbook: str, variables: Mapping[str, Any] | None = None, *arguments: str) -> list[str]:
-    """Return the command line of a playbook run."""
-    program = str(Path(sys.executable).parent / "ansible-playbook")
+def command(
+    playbook: str, variables: Mapping[str, Any] | None = None, *arguments: str, programs: Path | None = None
+) -> list[str]:
+    """Return the command line of a playbook run, with the ansible-core beside this Python or that of C(programs)."""
+    program = str((programs or Path(sys.executable).parent) / "ansible-playbook")
     return [program, playbook, *arguments, "-e", json.dumps(dict(variables or {}))]
 
 
@@ -90,11 +92,12 @@ def start_playbook(
     kubeconfig: Path | str | None,
     variables: Mapping[str, Any] | None = None,
     *arguments: str,
+    programs: Path | None = None,
     **more: str,
 ) -> subprocess.Popen[str]:
     """Start ansible-playbook and return its process; its output is text on a pipe."""
     return subprocess.Popen(
-        command(playbook, variables, *arguments),
+        command(playbook, variables, *arguments, programs=programs),
         env=environment(kubeconfig, **more),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -110,10 +113,11 @@ def run_playbook(
     variables: Mapping[str, Any] | None = None,
     *arguments: str,
     timeout_seconds: float = 300,
+    programs: Path | None = None,
     **more: str,
 ) -> PlaybookRun:
     """Run ansible-playbook to its end."""
-    with start_playbook(playbook, kubeconfig, variables, *arguments, **more) as process:
+    with start_playbook(playbook, kubeconfig, variables, *arguments, programs=programs, **more) as process:
         try:
             output, _nothing = process.communicate(timeout=timeout_seconds)
         except subprocess.TimeoutExpired:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.plan import Move, Plan, Prediction, Stage, Wave
 from ansible_collections.ocpv.scale.plugins.modules import rebalance_run
-from simcluster.testing import Client, SimCluster
+from simcluster.testing import Client, RunningCluster
 
 from .modules import run_module_main
 
@@ -33,7 +33,7 @@ def kubevirt_path(plural: str, key: str = "") -> str:
 class Scene:
     """A simulated cluster with the namespace for the state of runs, and what tests look at in it."""
 
-    def __init__(self, cluster: SimCluster) -> None:
+    def __init__(self, cluster: RunningCluster) -> None:
         self.cluster = cluster
         self.client: Client = cluster.client()
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": STATE_NAMESPACE}}

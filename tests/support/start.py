@@ -11,19 +11,25 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simcluster.testing import RunningCluster, SimCluster
+
+if TYPE_CHECKING:
+    from conformance.cluster import RealCluster
 
 REAL = os.environ.get("OCPV_TEST_API", "") == "real"
 
 
-def start_cluster(scenario: str | Path | dict[str, Any] = "small", **options: Any) -> RunningCluster:
-    """A cluster to be used in a ``with`` block, with the options of ``SimCluster``."""
-    return real_cluster(scenario, **options) if REAL else SimCluster(scenario, **options)
+def start_cluster(
+    scenario: str | Path | dict[str, Any] = "small", *, faults: bool = False, **options: Any
+) -> RunningCluster:
+    """A cluster to be used in a ``with`` block, with the options of ``SimCluster``; ``faults`` says that there will be
+    rules for its API."""
+    return real_cluster(scenario, faults=faults, **options) if REAL else SimCluster(scenario, **options)
 
 
-def real_cluster(scenario: str | Path | dict[str, Any] = "small", **options: Any) -> RunningCluster:
+def real_cluster(scenario: str | Path | dict[str, Any] = "small", **options: Any) -> RealCluster:
     """The same with a real API server in any case. Raises NotToBeHad."""
     from conformance.binaries import ensure
     from conformance.cluster import RealCluster

@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Optional
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 try:
     import urllib3
@@ -120,7 +120,11 @@ class Transport:
                 return Answer(response.status, response.headers, stream=response)
             return Answer(response.status, response.headers, response.data)
         except (http_errors.NewConnectionError, http_errors.ConnectTimeoutError) as error:
-            raise NotSent(reason_of(error), permanent=_unknown_host(error)) from error
+            if _unknown_host(error):
+                name, reason = urlsplit(self.host).hostname or self.host, reason_of(error)
+                # urllib3 before 2 leaves the name out
+                raise NotSent(reason if name in reason else f"{reason} ({name})", permanent=True) from error
+            raise NotSent(reason_of(error)) from error
         except http_errors.SSLError as error:
             if any(text in str(error) for text in _HANDSHAKE_FAILURES):
                 raise NotSent(reason_of(error), permanent=True) from error

@@ -24,14 +24,16 @@ from .errors import (
     expired_continue,
     expired_watch,
     forbidden,
+    method_not_allowed,
+    no_such_resource,
     page_not_found,
     unauthorized,
 )
-from .faults import Action
+from .faults import Action, failure
 from .lists import decode_token, encode_token
 from .namespaces import reap
 from .request import parse
-from .resources import Answer, answer, served
+from .resources import Answer, answer, is_builtin_group, served
 from .watch import Watch
 
 log = logging.getLogger(__name__)
@@ -211,7 +213,7 @@ async def _body(request: web.Request) -> bytes:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         text = f"Request entity too large: limit is {_MAX_BODY_BYTES}"
-        raise StatusError(413, "RequestEntityTooLarge", text, {}) from error
+        raise StatusError(413, "RequestEntityTooLarge", text) from error
 
 
 async def _suffer(action: Action, call: Call, request: web.Request) -> None:
@@ -228,22 +230,7 @@ async def _suffer(action: Action, call: Call, request: web.Request) -> None:
         resource = served(call)
         raise conflict(resource, call.target.name, STALE)
     if action.status:
-        raise _failure(action)
-
-
-def _failure(action: Action) -> StatusError:
-    reason, text = {
-        429: ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
-        500: ("InternalError", "Internal error occurred: etcdserver: request timed out"),
-        503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
-        504: ("Timeout", "Timeout: request did not complete within requested timeout - context deadline exceeded"),
-        401: ("Unauthorized", "Unauthorized"),
-    }.get(action.status, ("", "fault injected"))
-    headers, found = {}, None
-    if action.retry_after is not None:
-        headers["Retry-After"] = str(action.retry_after)
-        found = {"retryAfterSeconds": action.retry_after}
-    return StatusError(action.status, reason, action.message or text, found, headers=headers)
+        raise failure(action)
 
 
 def _discovered(call: Call, request: web.Request) -> Answer | None:
@@ -252,6 +239,8 @@ def _discovered(call: Call, request: web.Request) -> Answer | None:
     if call.target.group is not None:
         return None
     found: object = None
+    if parts[:2] in (["api", "v1"], ["version"]) and call.method not in ("GET", "HEAD"):
+        raise method_not_allowed()
     match parts:
         case ["healthz" | "livez" | "readyz", *_]:
             return Answer(200, b"ok", {"Content-Type": "text/plain; charset=utf-8"})
@@ -277,6 +266,8 @@ def _discovered(call: Call, request: web.Request) -> Answer | None:
             found = discovery.openapi(registry, "", version)
         case ["openapi", "v3", "apis", group, version]:
             found = discovery.openapi(registry, group, version)
+    if found is None and (parts[:1] == ["api"] or (parts[:1] == ["apis"] and is_builtin_group(registry, parts[1]))):
+        raise no_such_resource()
     if found is None:
         raise page_not_found()
     return Answer(200, orjson.dumps(found))

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .errors import StatusError
+
 Obj = dict[str, Any]
 _MATCH_KEYS = {"method", "path", "user", "verb"}
 
@@ -64,6 +66,22 @@ class Rule:
             if key in self.match and self.match[key].lower() != value.lower():
                 return False
         return self.path is None or self.path.search(path) is not None
+
+
+def failure(action: Action) -> StatusError:
+    """The error that a rule with a status answers with."""
+    reason, text = {
+        429: ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
+        500: ("InternalError", "Internal error occurred: etcdserver: request timed out"),
+        503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
+        504: ("Timeout", "Timeout: request did not complete within requested timeout - context deadline exceeded"),
+        401: ("Unauthorized", "Unauthorized"),
+    }.get(action.status, ("", "fault injected"))
+    headers, found = {}, None
+    if action.retry_after is not None:
+        headers["Retry-After"] = str(action.retry_after)
+        found = {"retryAfterSeconds": action.retry_after}
+    return StatusError(action.status, reason, action.message or text, found, headers=headers)
 
 
 _ACTION_KEYS = {each.name for each in fields(Action)}

@@ -152,6 +152,7 @@ class InstanceController(Controller):
         if active != status.get("activePods"):
             changes["activePods"] = _replaced(status.get("activePods"), active)
         if phase == "Scheduling" and pod.node and pod.launcher and pod.launcher.containers_ready:
+            dedicated = ((instance["spec"].get("domain") or {}).get("cpu") or {}).get("dedicatedCpuPlacement")
             changes.update(self._phase(status, "Scheduled", now)["status"])
             changes.update(
                 nodeName=pod.node,
@@ -159,7 +160,7 @@ class InstanceController(Controller):
                 launcherContainerImageVersion=_LAUNCHER_VERSION,
                 interfaces=_interfaces(instance),
                 volumeStatus=self._volume_status(instance),
-                qosClass="Burstable",
+                qosClass="Guaranteed" if dedicated else "Burstable",
             )
             patch["metadata"] = {"labels": {"kubevirt.io/nodeName": pod.node}}
         return patch if changes or "metadata" in patch else {}

@@ -115,7 +115,6 @@ class Kubelet(Controller):
             "podIP": address,
             "podIPs": [{"ip": address}],
             "startTime": now,
-            "qosClass": "Burstable",
         }
 
     def _guest_left(self, pod: Pod) -> bool:
