@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import hashlib
 import json
 import os
 import secrets
@@ -71,7 +72,7 @@ class RealCluster(RunningCluster):
         self._binaries = binaries
         self._scenario = scenario
         self._templates = templates
-        self._time_scale = time_scale or 1.0
+        self.quickened_by = time_scale or 1.0
         self._versions = tuple(versions)
         self._with_controllers = controllers
         self._seed = seed
@@ -187,8 +188,7 @@ class RealCluster(RunningCluster):
     def _template(self, scenario: scenarios.Scenario, registry: Registry, versions: Sequence[str]) -> Path:
         """etcd's data with everything installed."""
         name = json.dumps([self._scenario if isinstance(self._scenario, dict) else str(self._scenario), self._seed])
-        key = base64.urlsafe_b64encode(f"{name}{','.join(versions)}".encode()).decode()[:100].rstrip("=")
-        folder = self._templates / key
+        folder = self._templates / hashlib.sha256(f"{name} {','.join(versions)}".encode()).hexdigest()
         if folder.exists():
             return folder
         plane = ControlPlane(self._binaries)
@@ -203,7 +203,7 @@ class RealCluster(RunningCluster):
 
     def _serve(self, registry: Registry, plane: ControlPlane) -> None:
         certificate(plane.folder, "companion", "companion", server=True, host=registration.HOST)
-        companion = Companion(registry, plane.client(), self._authenticator)
+        companion = Companion(registry, plane.client(plane.components_token), self._authenticator)
         files = plane.folder / "companion.crt", plane.folder / "companion.key"
         self._server = Server(companion, str(files[0]), str(files[1]), plane.authority)
         self._server.start()
@@ -284,7 +284,7 @@ class RealCluster(RunningCluster):
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": name, "namespace": namespace},
-            "data": quickened(data, self._time_scale),
+            "data": quickened(data, self.quickened_by),
         }
         answer = client.patch(f"{path}/{name}", body) if stored.status == 200 else client.post(path, body)
         if answer.status not in (200, 201):
@@ -292,7 +292,7 @@ class RealCluster(RunningCluster):
 
     def _start_controllers(self) -> subprocess.Popen[bytes]:
         ready = self.folder / "controllers-ready"
-        command = [sys.executable, "-m", "simcluster.controllers", "--kubeconfig", str(self._running().kubeconfig)]
+        command = [sys.executable, "-m", "simcluster.controllers", "--kubeconfig", str(self._running().components_kubeconfig)]
         command += ["--seed", str(self._seed), "--ready-file", str(ready)]
         package_parent = str(Path(__file__).resolve().parents[1])
         search_path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))

@@ -23,6 +23,8 @@ from simcluster.testing import ADMIN, Client
 
 from .binaries import Binaries
 
+COMPONENTS = "system:simcluster:components"
+"""The user of what belongs to the cluster itself; its requests are not counted."""
 _START_SECONDS = 90.0
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.05
@@ -65,6 +67,7 @@ class ControlPlane:
         self._apiserver: subprocess.Popen[bytes] | None = None
         self.folder = Path()
         self.token = secrets.token_urlsafe(32)
+        self.components_token = secrets.token_urlsafe(32)
         self._ports = {"etcd": 0, "peer": 0, "api": 0}
 
     @property
@@ -81,6 +84,11 @@ class ControlPlane:
     def kubeconfig(self) -> Path:
         """How an administrator gets there."""
         return self.folder / "kubeconfig"
+
+    @property
+    def components_kubeconfig(self) -> Path:
+        """How what belongs to the cluster gets there."""
+        return self.folder / "components.kubeconfig"
 
     @property
     def data(self) -> Path:
@@ -220,9 +228,11 @@ class ControlPlane:
         certificate(folder, "proxy", "front-proxy-client", server=False)
         _openssl("genrsa", "-out", str(folder / "accounts.key"), "2048")
         with open(folder / "tokens.csv", "w", encoding="utf-8", opener=_private) as file:
-            file.write(f'{self.token},{ADMIN},{ADMIN},"system:masters"\n')
+            for token, user in ((self.token, ADMIN), (self.components_token, COMPONENTS)):
+                file.write(f'{token},{user},{user},"system:masters"\n')
         (folder / "audit.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY), encoding="utf-8")
         write_kubeconfig(self.kubeconfig, self.url, self.token, self.authority)
+        write_kubeconfig(self.components_kubeconfig, self.url, self.components_token, self.authority)
 
 
 def certificate(folder: Path, name: str, subject: str, *, server: bool, host: str = "localhost") -> None:

@@ -68,7 +68,8 @@ def test_live_moves_are_made_by_few_requests_and_only_once(scene: Scene) -> None
     assert "get pods" not in requests
     for item in scene.migrations():
         assert item["metadata"]["labels"]["ocpv.scale/run"] == result["run"]["run_id"]
-    assert [item["actual_seconds"] > 5 for item in result["run"]["moves"]] == [True] * 3
+    least_seconds = 5 if scene.cluster.quickened_by == 1 else 0
+    assert all(item["actual_seconds"] >= least_seconds for item in result["run"]["moves"])
     first, second = (move_of(result, identity)["attempts"][0] for identity in ("m2", "m3"))
     assert first["ended_at"] <= second["started_at"]
 

@@ -115,8 +115,7 @@ def apply(
     """
     if applied.get("metadata", {}).get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
-    if problems := list(undeclared(schema_root, applied)):
-        raise SchemaInvalid(500, "", _untyped_text(applied, problems))
+    check_typed(applied, schema_root)
     applied = _relevant(applied, resource, subresource)
     before = live or {}
     managers = _read(before)
@@ -133,8 +132,11 @@ def apply(
     remove(schema_root, result, [path for path in last - mine if not _owned(path, others | mine)], others | mine)
     changes = difference(schema_root, before, result)
     _settle(managers, me, changes, force)
-    managers[me] = _Entry(mine, str(applied.get("apiVersion", "")), time)
-    _write(result, before, managers, me, changed=bool(_managed(frozenset(changes.written | changes.removed))))
+    changed = bool(_managed(frozenset(changes.written | changes.removed)))
+    since = managers[me].time if me in managers else ""
+    # who applies what is there already gets an entry without a time
+    managers[me] = _Entry(mine, str(applied.get("apiVersion", "")), time if changed or live is None else since)
+    _write(result, before, managers, me, changed=changed)
     return result
 
 
@@ -147,15 +149,17 @@ def track_update(
     subresource: str,
     time: str,
     schema_root: Node,
+    zero: Obj | None = None,
 ) -> None:
     """Writes into ``after`` who owns what after a create (``before`` is None), update or patch.
 
-    An object that has no managedFields yet gets none from an update, only from a create or an apply.
+    An object that has no managedFields yet gets none from an update, only from a create or an apply. ``zero`` is what
+    an empty object of the kind holds; it comes with an owner of nothing.
     """
     managers = _read(after) or _read(before or {})
     if before is not None and not managers:
         return
-    changes = difference(schema_root, before or {}, after)
+    changes = difference(schema_root, (zero or {}) if before is None else before, after)
     me = _Id("Update", manager, api_version, subresource)
     _settle(managers, me, changes, force=True)
     had = managers[me].paths if me in managers else frozenset()
@@ -163,6 +167,12 @@ def track_update(
     managers[me] = _Entry(paths, api_version, time)
     changed = bool(_managed(frozenset(changes.written | changes.removed)))
     _write(after, before or {}, managers, me, changed=changed)
+
+
+def check_typed(applied: Obj, schema_root: Node) -> None:
+    """Raises SchemaInvalid (500) for an object that the schema does not cover."""
+    if problems := list(undeclared(schema_root, applied)):
+        raise SchemaInvalid(500, "", _untyped_text(applied, problems))
 
 
 def _relevant(applied: Obj, resource: Resource, subresource: str) -> Obj:
@@ -237,7 +247,7 @@ def _raw(key: _Id, entry: _Entry) -> Obj:
         "manager": key.manager,
         "operation": key.operation,
         "apiVersion": entry.api_version,
-        "time": entry.time,
+        **({"time": entry.time} if entry.time else {}),
         "fieldsType": "FieldsV1",
         "fieldsV1": encode(entry.paths),
     }
@@ -249,8 +259,10 @@ def _timeless(raw: Obj) -> Obj:
 
 
 def _untyped_text(applied: Obj, problems: list[str]) -> str:
-    meta = applied.get("metadata", {})
+    given = applied.get("metadata")
+    meta = given if isinstance(given, dict) else {}
+    name, namespace = (value if isinstance(value := meta.get(key), str) else "" for key in ("name", "namespace"))
     group, _, version = str(applied.get("apiVersion", "")).rpartition("/")
-    name = f"{meta.get('namespace', '')}/{meta.get('name', '')}; {group}/{version}, Kind={applied.get('kind', '')}"
+    named = f"{namespace}/{name}; {group}/{version}, Kind={applied.get('kind', '')}"
     joined = problems[0] if len(problems) == 1 else "errors:" + "".join(f"\n  {problem}" for problem in problems)
-    return f"failed to create typed patch object ({name}): {joined}"
+    return f"failed to create typed patch object ({named}): {joined}"

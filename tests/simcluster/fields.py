@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .go_json import printed
 from .schema.coerce import clone
 from .schema.errors import go_quote
 from .schema.nodes import ANYTHING, LIST_TYPE, MAP_TYPE, Node
@@ -257,9 +258,9 @@ def _undeclared_items(node: Node, value: list[Any], path: Path) -> Iterator[str]
 
 def _mismatch(wanted: str, value: Any) -> str:
     if wanted == "object":
-        return f"expected map, got &{{{_compact(value)}}}"
+        return f"expected map, got &{{{printed(value)}}}"
     if wanted == "array":
-        return f"expected list, got &{{{_compact(value)}}}"
+        return f"expected list, got &{{{printed(value)}}}"
     shown = f"got &value.valueUnstructured{{Value:{_compact(value)}}}"
     if wanted == "string" and not isinstance(value, str):
         return f"expected string, {shown}"

@@ -101,7 +101,9 @@ class Scene:
 
     def faults(self, *migrations: Obj, nodes: Mapping[str, str] | None = None) -> None:
         """Let migrations fail by these rules, and nodes be in these states; nothing ends all."""
-        data = {"migrations": json.dumps(migrations), "nodes": json.dumps(dict(nodes or {}))}
+        quick = self.cluster.quickened_by
+        rules = [{**rule, "after_seconds": rule.get("after_seconds", 1.0) / quick} for rule in migrations]
+        data = {"migrations": json.dumps(rules), "nodes": json.dumps(dict(nodes or {}))}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "faults"}, "data": data}
         path = "/api/v1/namespaces/simcluster/configmaps"
         if self.client.patch(f"{path}/faults", {"data": data}).status == 404:

@@ -119,7 +119,10 @@ def type_meta(resource: Resource, version: str) -> bytes:
 
 @dataclass
 class Call:
-    """One request: who asks for what, with which parameters and body; ``warnings`` go into the answer's headers."""
+    """One request: who asks for what, with which parameters and body.
+
+    ``warnings`` go into the answer's headers, ``duplicates`` are fields that the body names twice.
+    """
 
     cluster: Cluster
     target: Target
@@ -129,6 +132,7 @@ class Call:
     body: bytes = b""
     method: str = "GET"
     warnings: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
 
     @property
     def manager(self) -> str:

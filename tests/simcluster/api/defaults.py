@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..admission.types import Lookup
 from ..quantity import whole
 from ..schema.resource import Resource
 
@@ -16,8 +17,14 @@ _UNCOUNTED_GROUPS = (
     "storage.k8s.io",
     "rbac.authorization.k8s.io",
     "coordination.k8s.io",
-    "scheduling.k8s.io",
 )
+
+
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+_NODE_INFO = (
+    "architecture", "bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "kubeletVersion",
+    "machineID", "operatingSystem", "osImage", "systemUUID",
+)  # fmt: skip
 
 
 def has_generation(resource: Resource) -> bool:
@@ -25,8 +32,11 @@ def has_generation(resource: Resource) -> bool:
     return resource.group not in _UNCOUNTED_GROUPS or (resource.group == "" and resource.plural == "pods")
 
 
-def prepare_new(resource: Resource, obj: Obj) -> None:
-    """Writes the first status, in place."""
+def prepare_new(resource: Resource, obj: Obj, lookup: Lookup) -> None:
+    """Writes the first status and a claim's default class, in place."""
+    if resource.builtin and resource.kind == "PodDisruptionBudget":
+        counts = ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods")
+        obj["status"] = dict.fromkeys(counts, 0)
     if resource.group:
         return
     match resource.kind:
@@ -35,8 +45,28 @@ def prepare_new(resource: Resource, obj: Obj) -> None:
         case "Namespace":
             obj.setdefault("spec", {})["finalizers"] = ["kubernetes"]
             obj["status"] = {"phase": "Active"}
-        case "PersistentVolumeClaim" | "PersistentVolume":
+        case "Node":
+            obj["status"] = {
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+                "nodeInfo": dict.fromkeys(_NODE_INFO, ""),
+            }
+        case "PersistentVolume":
             obj["status"] = {"phase": "Pending"}
+        case "PersistentVolumeClaim":
+            obj["status"] = {"phase": "Pending"}
+            default = _default_class(lookup)
+            if default and (spec := obj.get("spec")) and spec.get("storageClassName") is None:
+                spec["storageClassName"] = default
+
+
+def _default_class(lookup: Lookup) -> str:
+    """The storage class that is marked as the default, the newest of several."""
+    marked = [
+        each["metadata"]
+        for each in lookup.list("storage.k8s.io", "storageclasses")
+        if (each["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"
+    ]
+    return str(max(marked, key=lambda meta: (meta["creationTimestamp"], meta["name"]))["name"]) if marked else ""
 
 
 def qos_class(spec: Obj) -> str:

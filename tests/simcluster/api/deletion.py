@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from .. import admission
 from ..clock import rfc3339
+from ..go_json import kind_of
+from ..schema.errors import go_quote
 from ..schema.resource import Resource
 from ..store import Entry
-from .errors import bad_request, not_found, of_admission, precondition_failed
-from .lists import page
+from .errors import (
+    bad_request,
+    invalid_options,
+    not_found,
+    of_admission,
+    precondition_failed,
+    unsupported_dry_run,
+)
+from .lists import metadata, number, page
 
 if TYPE_CHECKING:
     from .context import Call, Cluster
@@ -46,21 +55,43 @@ class Options:
 def options(call: Call, body: Any, *, dry_run: bool) -> Options:
     """The options of a request; raises StatusError (400)."""
     given: Obj = body if isinstance(body, dict) else {}
+    _check_given(given)
     preconditions = given.get("preconditions") or {}
-    grace = given.get("gracePeriodSeconds", call.query.get("gracePeriodSeconds"))
+    asked = call.query.get("gracePeriodSeconds")
+    grace = given.get("gracePeriodSeconds", None if asked is None else number(asked))
     policy = given.get("propagationPolicy") or call.query.get("propagationPolicy", "")
     if policy not in ("", "Background", "Foreground", "Orphan"):
-        raise bad_request(
-            f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "{policy}": '
-            'supported values: "Background", "Foreground", "Orphan"'
-        )
+        text = f'Unsupported value: {go_quote(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"'
+        raise invalid_options("DeleteOptions", [("propagationPolicy", "FieldValueNotSupported", text)])
+    if policy and "orphanDependents" in given:
+        text = f"Invalid value: {go_quote(policy)}: orphanDependents and deletionPropagation cannot be both set"
+        raise invalid_options("DeleteOptions", [("propagationPolicy", "FieldValueInvalid", text)])
+    dry_run = dry_run or _is_dry_run(given.get("dryRun") or [])
     return Options(
         policy=policy,
         grace_seconds=None if grace is None else int(grace),
         uid=preconditions.get("uid", ""),
         version=preconditions.get("resourceVersion", ""),
-        dry_run=dry_run or "All" in (given.get("dryRun") or []),
+        dry_run=dry_run,
     )
+
+
+def _check_given(given: Obj) -> None:
+    """Raises StatusError (400) for a body that is no DeleteOptions."""
+    kind, version = given.get("kind") or "DeleteOptions", given.get("apiVersion") or "v1"
+    if kind != "DeleteOptions":
+        scheme = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
+        text = f'no kind {go_quote(kind)} is registered for version {go_quote(version)} in scheme "{scheme}"'
+        raise bad_request(text)
+    if not isinstance(given.get("gracePeriodSeconds", 0), int):
+        field = "Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+        raise bad_request(f"json: cannot unmarshal {kind_of(given['gracePeriodSeconds'])} into {field}")
+
+
+def _is_dry_run(given: list[str]) -> bool:
+    if any(each != "All" for each in given):
+        raise unsupported_dry_run("DeleteOptions", given)
+    return bool(given)
 
 
 def delete(call: Call, resource: Resource, version: str, wanted: Options) -> Obj:
@@ -84,9 +115,13 @@ def delete_collection(call: Call, resource: Resource, version: str, wanted: Opti
     found = page(call, resource)
     items = []
     for entry in found.entries:
-        result = remove(call, resource, version, entry, wanted)
-        items.append(result or call.cluster.obj(resource, entry, version))
-    meta: Obj = {"resourceVersion": str(call.cluster.store.version)}
+        remove(call, resource, version, entry, wanted)
+        # as the list was, not as the deletion has left it
+        item = call.cluster.obj(resource, entry, version)
+        if resource.builtin:
+            item = {key: value for key, value in item.items() if key not in ("apiVersion", "kind")}
+        items.append(item)
+    meta: Obj = metadata(found, resource)
     return {
         "kind": f"{resource.kind}List",
         "apiVersion": resource.api_version(version),
@@ -120,11 +155,14 @@ def remove(call: Call, resource: Resource, version: str, entry: Entry, wanted: O
     new = cluster.obj(resource, entry, version)
     terminating = _begin(cluster, resource, new, wanted)
     returned = (resource.group, resource.plural) in _RETURNED
+    if not terminating and (resource.group, resource.plural) == ("", "pods"):
+        _mark(cluster, new["metadata"], 0)
     if wanted.dry_run:
         return new if terminating or returned else None
     if not terminating:
         last = cluster.store.remove(resource, entry.namespace, entry.name)
-        return cluster.obj(resource, last, version) if returned else None
+        new["metadata"]["resourceVersion"] = str(last.version)
+        return new if returned else None
     if new == old:
         return old
     stored = cluster.store.put(resource, cluster.convert(resource, new, resource.storage_version))
@@ -142,13 +180,12 @@ def expunge(cluster: Cluster, resource: Resource, entry: Entry) -> bool:
     return False
 
 
-def finish(cluster: Cluster, resource: Resource, entry: Entry) -> None:
-    """Takes an object away whose deletion nothing holds up any more."""
-    meta = entry.obj()["metadata"]
-    waits = meta.get("finalizers") or meta.get("deletionGracePeriodSeconds")
-    if "deletionTimestamp" not in meta or waits or (resource.group == "" and resource.plural == "namespaces"):
-        return
-    cluster.store.remove(resource, entry.namespace, entry.name)
+def is_finished(resource: Resource, obj: Obj) -> bool:
+    """Whether nothing holds up an object's deletion any more."""
+    meta = obj["metadata"]
+    if resource.group == "" and resource.plural == "namespaces":
+        return False
+    return "deletionTimestamp" in meta and not (meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"))
 
 
 def _begin(cluster: Cluster, resource: Resource, new: Obj, wanted: Options) -> bool:
@@ -172,14 +209,19 @@ def _begin(cluster: Cluster, resource: Resource, new: Obj, wanted: Options) -> b
             meta["deletionGracePeriodSeconds"] = grace_seconds
             meta["deletionTimestamp"] = rfc3339(cluster.clock.now() + timedelta(seconds=grace_seconds))
         return True
-    meta["deletionTimestamp"] = rfc3339(cluster.clock.now() + timedelta(seconds=grace_seconds))
-    if not is_namespace:
-        meta["deletionGracePeriodSeconds"] = grace_seconds
-    else:
+    _mark(cluster, meta, grace_seconds)
+    if is_namespace:
+        del meta["deletionGracePeriodSeconds"]
         new.setdefault("status", {})["phase"] = "Terminating"
-    if "generation" in meta:
-        meta["generation"] += 1
     return True
+
+
+def _mark(cluster: Cluster, meta: Obj, grace_seconds: int) -> None:
+    """Writes into metadata that and when an object will be gone."""
+    if "deletionTimestamp" not in meta and "generation" in meta:
+        meta["generation"] += 1
+    meta["deletionTimestamp"] = rfc3339(cluster.clock.now() + timedelta(seconds=grace_seconds))
+    meta["deletionGracePeriodSeconds"] = grace_seconds
 
 
 def _grace_seconds(resource: Resource, obj: Obj, wanted: Options) -> int:

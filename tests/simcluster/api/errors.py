@@ -159,7 +159,29 @@ def unsupported_media_type(*supported: str) -> StatusError:
     """415 of a body."""
     accepted = ", ".join(supported)
     text = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-    return StatusError(415, "UnsupportedMediaType", text, {})
+    return StatusError(415, "UnsupportedMediaType", text)
+
+
+def invalid_options(kind: str, problems: list[tuple[str, str, str]]) -> StatusError:
+    """422 of parameters: the field, the cause's reason and the text of each problem."""
+    texts = [f"{field}: {text}" for field, _, text in problems]
+    joined = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    causes = [{"reason": reason, "message": text, "field": field} for field, reason, text in problems]
+    found = {"group": "meta.k8s.io", "kind": kind, "causes": causes}
+    return StatusError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {joined}', found)
+
+
+def unsupported_dry_run(kind: str, given: list[str]) -> StatusError:
+    """422 of another ``dryRun`` than ``All``."""
+    listed = ",".join(go_quote(each) for each in given)
+    text = f'Unsupported value: [{listed}]: supported values: "All"'
+    return invalid_options(kind, [("dryRun", "FieldValueNotSupported", text)])
+
+
+def unsupported_verb(resource: Resource, verb: str) -> StatusError:
+    """405 of a custom resource's subresource."""
+    text = f"{verb} is not supported on resources of kind {go_quote(resource.qualified)}"
+    return StatusError(405, "MethodNotAllowed", text, details(resource))
 
 
 def expired_continue(token: str) -> StatusError:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonpatch
 
+from ..go_json import printed
 from .errors import StatusError, bad_request
 
 Obj = dict[str, Any]
@@ -57,21 +58,31 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return result
 
 
-def json_patch(target: Obj, operations: Any) -> Obj:
-    """The result of a JSON patch; raises StatusError: 400 for what is no patch, 422 for one that does not apply."""
-    if not isinstance(operations, list) or not all(isinstance(each, dict) for each in operations):
-        raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+def json_patch(target: Obj, operations: list[Any]) -> Obj:
+    """The result of a JSON patch; raises StatusError: 413 for too many operations, 422 for one that does not apply."""
     if len(operations) > _MAX_OPERATIONS:
         text = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
         raise StatusError(413, "RequestEntityTooLarge", text, {})
+    result: Any = target
     try:
-        result = jsonpatch.apply_patch(target, operations)
+        for operation in operations:
+            result = jsonpatch.apply_patch(result, [_lenient(result, operation)])
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
         text = "the server rejected our request due to an error in our request"
         raise StatusError(422, "Invalid", text, {}) from error
     if not isinstance(result, dict):
         raise bad_request("json: cannot unmarshal patched document into an object")
     return result
+
+
+def _lenient(target: Any, operation: Any) -> Any:
+    """The API server's library lets C(replace) set a field that is not there."""
+    if not isinstance(operation, dict) or operation.get("op") != "replace":
+        return operation
+    parent, _, _ = str(operation.get("path", "")).rpartition("/")
+    if parent and isinstance(jsonpatch.JsonPointer(parent).resolve(target, None), dict):
+        return {**operation, "op": "add"}
+    return operation
 
 
 def strategic_patch(target: Obj, patch: Obj) -> Obj:
@@ -113,14 +124,15 @@ def _list(field: str, old: list[Any], patch: list[Any], order: list[Any] | None)
     if any(isinstance(item, dict) and item.get(_DIRECTIVE) == "replace" for item in patch):
         return [copy.deepcopy(item) for item in patch if item.get(_DIRECTIVE) != "replace"]
     if field in _MERGED_SETS:
-        return [*old, *(item for item in patch if item not in old)]
+        merged = [*old, *(item for item in patch if item not in old)]
+        return _ordered(merged, old, order if order is not None else patch, "")
     key = _merge_key(field, [*old, *patch])
     if not key:
         return copy.deepcopy(patch)
     result = list(old)
     for item in patch:
         if not isinstance(item, dict) or key not in item:
-            raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+            raise StatusError(500, "", f"map: {printed(item)} does not contain declared merge key: {key}")
         found = [number for number, each in enumerate(result) if each.get(key) == item[key]]
         if item.get(_DIRECTIVE) == "delete":
             result = [each for each in result if each.get(key) != item[key]]
@@ -128,7 +140,22 @@ def _list(field: str, old: list[Any], patch: list[Any], order: list[Any] | None)
             result[found[0]] = strategic_patch(result[found[0]], item)
         else:
             result.append(strategic_patch({}, item))
-    if order:
-        ranks = {each.get(key): rank for rank, each in enumerate(order) if isinstance(each, dict)}
-        result.sort(key=lambda each: ranks.get(each.get(key), len(ranks)))
-    return result
+    return _ordered(result, old, order if order is not None else patch, key)
+
+
+def _ordered(merged: list[Any], old: list[Any], order: list[Any], key: str) -> list[Any]:
+    """Items that the patch names in its order; the others before those that they came before, else behind."""
+
+    def name(item: Any) -> Any:
+        return item.get(key) if key and isinstance(item, dict) else item
+
+    ranks = {name(item): rank for rank, item in reversed(list(enumerate(order)))}
+    places = {name(item): place for place, item in reversed(list(enumerate(old)))}
+    named = sorted((item for item in merged if name(item) in ranks), key=lambda item: ranks[name(item)])
+    others = [item for item in merged if name(item) not in ranks]
+    result = []
+    while named and others:
+        here, there = places.get(name(others[0])), places.get(name(named[0]))
+        first = others if here is not None and there is not None and here < there else named
+        result.append(first.pop(0))
+    return result + named + others

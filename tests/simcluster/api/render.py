@@ -7,10 +7,11 @@ from typing import Any
 
 import orjson
 
+from ..schema.errors import go_quote
 from ..schema.resource import Resource
 from ..store import Entry
 from .context import Call
-from .errors import StatusError
+from .errors import StatusError, bad_request
 from .lists import Page, listing, metadata, page
 from .table import columns_of, row_of
 
@@ -39,8 +40,8 @@ def accepted(accept: str) -> Form:
         known = kind in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
         if known and given.get("g") == "meta.k8s.io" and given.get("v") in _META_VERSIONS:
             return Form(kind, given["v"])
-    text = "only the following media types are accepted: application/json"
-    raise StatusError(406, "NotAcceptable", text, {})
+    listed = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {listed}")
 
 
 class Renderer:
@@ -68,6 +69,8 @@ class Renderer:
         """An object of the requested version; of a table's rows only the first comes with its columns."""
         if self.plain:
             return obj
+        if self._form.kind == "PartialObjectMetadataList":
+            raise self._no_list()
         if self._form.kind != "Table":
             return self._partial(obj)
         table = self._table([obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")})
@@ -80,18 +83,29 @@ class Renderer:
         """The page that the request asks for."""
         if self.plain:
             return listing(self._call, self._resource, self._version)
+        if self._form.kind == "PartialObjectMetadata":
+            kind = f"core.{self._resource.kind}List" if self._resource.builtin else "unstructured.UnstructuredList"
+            text = f"you requested PartialObjectMetadata, but the requested object is a list (*{kind})"
+            raise StatusError(406, "NotAcceptable", text)
         found = page(self._call, self._resource)
         objects = self._objects(found)
         if self._form.kind == "Table":
-            return orjson.dumps(self._table(objects, metadata(found, self._resource)))
+            return orjson.dumps(self._table(objects, metadata(found)))
         return orjson.dumps(
             {
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": f"meta.k8s.io/{self._form.version}",
-                "metadata": metadata(found, self._resource),
+                "metadata": metadata(found),
                 "items": [self._partial(obj) for obj in objects],
             }
         )
+
+    def _no_list(self) -> StatusError:
+        if not self._resource.builtin:
+            return StatusError(500, "", "content is not a list")
+        kind = f"core.{self._resource.kind}"
+        text = f"you requested PartialObjectMetadataList, but the requested object is not a list (*{kind})"
+        return StatusError(406, "NotAcceptable", text)
 
     def _objects(self, found: Page) -> list[Obj]:
         cluster = self._call.cluster
@@ -106,11 +120,14 @@ class Renderer:
 
     def _table(self, objects: list[Obj], meta: dict[str, Any]) -> Obj:
         columns = columns_of(self._call.cluster.registry, self._resource, self._version)
-        include = self._call.query.get("includeObject", "Metadata")
+        include = self._call.query.get("includeObject") or "Metadata"
+        if include not in ("Metadata", "Object", "None"):
+            problem = f"Invalid value: {go_quote(include)}: must be 'Metadata', 'Object', 'None', or empty"
+            raise bad_request(f"Unable to convert to Table as requested: includeObject: {problem}")
         now = self._call.cluster.clock.now()
         rows = []
         for obj in objects:
-            row: Obj = {"cells": row_of(columns, obj, now)}
+            row: Obj = {"cells": row_of(columns, obj, now), "object": None}
             if include == "Metadata":
                 row["object"] = self._partial(obj)
             elif include == "Object":

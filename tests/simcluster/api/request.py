@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_UNNAMED = ("OPTIONS",)
+"""Methods that no verb stands for."""
 
 
 def is_true(text: str | None) -> bool:
@@ -37,7 +39,7 @@ class Target:
 
 def parse(method: str, path: str, query: Mapping[str, str]) -> Target:
     """The target of a request."""
-    verb = _VERBS.get(method, method.lower())
+    verb = "" if method in _UNNAMED else _VERBS.get(method, method.lower())
     plain = Target(path, verb)
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["api"] and len(parts) > 2:

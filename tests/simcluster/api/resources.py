@@ -11,16 +11,19 @@ import orjson
 from .. import subresources
 from ..actions import SubresourceRequest, Write
 from ..auth import ACCOUNT_PREFIX, MASTERS, User
+from ..go_json import printed
 from ..schema.errors import SchemaInvalid
+from ..schema.registry import Registry
 from ..schema.resource import Resource
-from . import deletion, metrics, patch, reviews, scale, write
-from .body import decoded
+from . import deletion, metrics, options, patch, reviews, scale, write
+from .body import decoded, decoded_object, decoded_patch
 from .context import Call
 from .discovery import METRICS, SUBRESOURCES
 from .errors import (
     StatusError,
     TextError,
     bad_request,
+    invalid_options,
     method_not_allowed,
     no_such_resource,
     not_found,
@@ -28,7 +31,9 @@ from .errors import (
     of_schema,
     page_not_found,
     unsupported_media_type,
+    unsupported_verb,
 )
+from .lists import check_read_version
 from .render import Renderer
 from .request import Target
 
@@ -56,10 +61,14 @@ def served(call: Call) -> Resource:
     resource = registry.find(target.group or "", target.plural)
     if resource is not None and target.version in resource.versions and _scope_fits(resource, target):
         return resource
-    known = any(r.builtin and r.group == target.group and target.version in r.versions for r in registry.resources())
-    if known:
+    if is_builtin_group(registry, target.group or ""):
         raise no_such_resource()
     raise page_not_found()
+
+
+def is_builtin_group(registry: Registry, group: str) -> bool:
+    """Whether the API server itself serves a group, which answers absent paths with a Status."""
+    return any(r.builtin and r.group == group for r in registry.resources())
 
 
 def _scope_fits(resource: Resource, target: Target) -> bool:
@@ -74,23 +83,34 @@ def answer(call: Call) -> Answer:
     if target.group == SUBRESOURCES[0]:
         return _machine_verb(call)
     resource = served(call)
+    if not resource.builtin and resource.namespaced and not target.namespace and call.method not in ("GET", "HEAD"):
+        raise page_not_found()
     if target.subresource and target.subresource != "status":
         return _subresource(call, resource)
     if target.subresource == "status" and not resource.has_status:
         raise _absent_status(call, resource)
     if deprecated := call.cluster.registry.deprecation(resource, target.version):
         call.warnings.append(deprecated)
+    if call.method == "HEAD" and resource.builtin:
+        raise method_not_allowed()
+    if call.method in ("POST", "PUT", "PATCH", "DELETE"):
+        options.check_options(call)
     match call.method:
         case "GET" | "HEAD":
             return _read(call, resource)
         case "POST":
             return _post(call, resource)
         case "PUT" if target.name:
-            return _written(call, resource, write.update(call, resource, target.version, decoded(call)))
-        case "PATCH" if target.name:
+            obj = decoded_object(call, resource, target.version)
+            return _written(call, resource, write.update(call, resource, target.version, obj))
+        case "PUT" if not resource.builtin:
+            raise bad_request("name must be provided")
+        case "PATCH" if target.name or not resource.builtin:
             return _patch(call, resource)
-        case "DELETE" if not target.subresource:
+        case "DELETE" if not target.subresource and (target.name or target.namespace or not resource.namespaced):
             return _delete(call, resource)
+        case "DELETE" if target.subresource and not resource.builtin:
+            raise unsupported_verb(resource, "delete")
     raise method_not_allowed()
 
 
@@ -101,6 +121,7 @@ def _read(call: Call, resource: Resource) -> Answer:
     if not call.target.name:
         return Answer(200, renderer.collection())
     namespace = call.target.namespace if resource.namespaced else ""
+    check_read_version(call)
     entry = call.cluster.store.get(resource, namespace, call.target.name)
     if entry is None:
         raise not_found(resource, call.target.name)
@@ -109,10 +130,12 @@ def _read(call: Call, resource: Resource) -> Answer:
 
 def _post(call: Call, resource: Resource) -> Answer:
     target = call.target
+    if target.subresource and not resource.builtin:
+        raise unsupported_verb(resource, "create")
     if target.subresource or (target.name and resource.builtin):
         raise method_not_allowed()
     if resource.plural in _REVIEWS:
-        obj = decoded(call)
+        obj = decoded_object(call, resource, target.version)
         try:
             call.cluster.registry.decode(resource, target.version, obj)
         except SchemaInvalid as error:
@@ -120,45 +143,41 @@ def _post(call: Call, resource: Resource) -> Answer:
         return Answer(201, orjson.dumps(reviews.review(call, resource, obj)))
     if resource.namespaced and not target.namespace:
         raise method_not_allowed()
-    return _written(call, resource, write.create(call, resource, target.version, decoded(call)))
+    obj = decoded_object(call, resource, target.version)
+    return _written(call, resource, write.create(call, resource, target.version, obj))
 
 
 def _patch(call: Call, resource: Resource) -> Answer:
     version, kind = call.target.version, call.content_type
     supported = [patch.JSON, patch.MERGE, *([patch.STRATEGIC] if resource.builtin else []), patch.APPLY]
     if kind not in supported:
+        if resource.builtin:
+            raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         raise unsupported_media_type(*supported)
+    if not call.target.name:
+        raise bad_request("name must be provided")
     if kind == patch.APPLY:
         if not call.query.get("fieldManager"):
-            raise _apply_option("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
-        return _written(call, resource, write.apply_patch(call, resource, version, decoded(call)))
+            required = ("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
+            raise invalid_options("PatchOptions", [required])
+        return _written(call, resource, write.apply_patch(call, resource, version, decoded_patch(call)))
     if "force" in call.query:
-        raise _apply_option("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden")
-    body = decoded(call)
-    if kind == patch.JSON:
-        change = partial(_flipped, patch.json_patch, body)
-    elif not isinstance(body, dict):
-        raise bad_request(
-            "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
-        )
-    else:
-        change = partial(_flipped, patch.merge_patch if kind == patch.MERGE else patch.strategic_patch, body)
-    return _written(call, resource, write.patch(call, resource, version, change))
+        forbidden = ("force", "FieldValueForbidden", "Forbidden: may not be specified for non-apply patch")
+        raise invalid_options("PatchOptions", [forbidden])
+    functions = {patch.JSON: patch.json_patch, patch.MERGE: patch.merge_patch, patch.STRATEGIC: patch.strategic_patch}
+    body = decoded_patch(call)
+    change = partial(_flipped, functions[kind], body)
+    shown = printed(body) if kind == patch.STRATEGIC else ""
+    return _written(call, resource, write.patch(call, resource, version, change, shown=shown))
 
 
 def _flipped(function: Any, body: Any, old: Obj) -> Any:
     return function(old, body)
 
 
-def _apply_option(name: str, body: str, reason: str) -> Exception:
-    causes = [{"reason": reason, "message": body, "field": name}]
-    text = f'PatchOptions.meta.k8s.io "" is invalid: {name}: {body}'
-    return StatusError(422, "Invalid", text, {"group": "meta.k8s.io", "kind": "PatchOptions", "causes": causes})
-
-
 def _delete(call: Call, resource: Resource) -> Answer:
     body = decoded(call) if call.body.strip() else None
-    wanted = deletion.options(call, body, dry_run=write.is_dry_run(call))
+    wanted = deletion.options(call, body, dry_run=options.is_dry_run(call))
     if call.target.name:
         result = deletion.delete(call, resource, call.target.version, wanted)
     else:
@@ -181,6 +200,8 @@ def _absent_status(call: Call, resource: Resource) -> Exception:
 def _subresource(call: Call, resource: Resource) -> Answer:
     target = call.target
     if target.subresource == "scale" and resource.has_scale:
+        if call.method not in ("GET", "HEAD", "PUT", "PATCH"):
+            raise method_not_allowed()
         return Answer(200, orjson.dumps(scale.answer(call, resource)))
     if (resource.group, resource.plural, target.subresource) == ("", "serviceaccounts", "token"):
         if call.method != "POST":
@@ -194,7 +215,7 @@ def _subresource(call: Call, resource: Resource) -> Answer:
         if call.cluster.store.get(resource, target.namespace, target.name) is None:
             raise not_found(resource, target.name)
         return Answer(200, b"", {"Content-Type": "text/plain"})
-    raise no_such_resource() if resource.builtin else page_not_found()
+    raise no_such_resource() if resource.builtin else not_found(resource, target.name)
 
 
 def _checked_body(call: Call) -> Obj:
@@ -233,7 +254,7 @@ def _acted(call: Call, body: Obj) -> Answer:
         now=call.cluster.now(),
     )
     outcome = subresources.handle(asked, call.cluster.lookup)
-    for each in [] if write.is_dry_run(call) else outcome.writes:
+    for each in [] if options.is_dry_run(call) else outcome.writes:
         perform(call, each)
     if outcome.code >= 400:
         raise of_outcome(outcome)
@@ -255,4 +276,5 @@ def perform(call: Call, wanted: Write) -> None:
         deletion.delete(inner, resource, version, deletion.options(inner, wanted.body, dry_run=False))
     else:
         function = patch.merge_patch if wanted.verb == "merge-patch" else patch.json_patch
-        write.trusted_patch(inner, resource, partial(_flipped, function, wanted.body))
+        silent = call.target.subresource == "binding"
+        write.trusted_patch(inner, resource, partial(_flipped, function, wanted.body), silent=silent)

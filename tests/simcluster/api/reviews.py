@@ -6,10 +6,11 @@ Sources: kubernetes ``pkg/registry/authorization``, ``pkg/registry/authenticatio
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
-from ..auth import User
+from ..auth import MASTERS, User
 from ..clock import rfc3339
 from ..schema.resource import Resource
 from .context import Call
@@ -36,9 +37,11 @@ def review(call: Call, resource: Resource, obj: Obj) -> Obj:
         if resource.plural == "subjectaccessreviews":
             user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""))
         status = {"allowed": allowed(call, user, spec)}
-        if status["allowed"]:
+        if status["allowed"] and MASTERS not in user.groups:
             status["reason"] = "RBAC: allowed"
-    meta = {**(obj.get("metadata") or {}), "creationTimestamp": None}
+    meta = dict(obj.get("metadata") or {})
+    if resource.plural == "selfsubjectreviews":
+        meta["creationTimestamp"] = call.cluster.now()
     return {**obj, "metadata": meta, "status": status}
 
 
@@ -69,7 +72,8 @@ def token(call: Call, resource: Resource, body: Obj) -> Obj:
     seconds = spec.get("expirationSeconds") or _DEFAULT_TOKEN_SECONDS
     if seconds < _SHORTEST_TOKEN_SECONDS:
         text = f"Invalid value: {seconds}: may not specify a duration less than 10 minutes"
-        raise invalid(resource, "", "spec.expirationSeconds", text)
+        named = dataclasses.replace(resource, group="authentication.k8s.io", kind="TokenRequest")
+        raise invalid(named, "", "spec.expirationSeconds", text)
     expires = cluster.clock.now() + timedelta(seconds=seconds)
     extra = {}
     bound = spec.get("boundObjectRef") or {}
@@ -83,7 +87,12 @@ def token(call: Call, resource: Resource, body: Obj) -> Obj:
         target.namespace, target.name, expires, uid=account["metadata"].get("uid", ""), extra=extra
     )
     status = {"token": secret, "expirationTimestamp": rfc3339(expires)}
-    meta = {"name": target.name, "namespace": target.namespace, "creationTimestamp": cluster.now()}
+    meta = {
+        "name": target.name,
+        "namespace": target.namespace,
+        "uid": account["metadata"].get("uid", ""),
+        "creationTimestamp": cluster.now(),
+    }
     return {
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
@@ -91,6 +100,7 @@ def token(call: Call, resource: Resource, body: Obj) -> Obj:
         "spec": {
             "audiences": spec.get("audiences") or ["https://kubernetes.default.svc"],
             "expirationSeconds": seconds,
+            "boundObjectRef": spec.get("boundObjectRef"),
         },
         "status": status,
     }

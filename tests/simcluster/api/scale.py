@@ -5,13 +5,14 @@ Source: apiextensions-apiserver ``pkg/registry/customresource/etcd.go`` (ScaleRE
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from ..schema.resource import Resource
 from . import patch, write
-from .body import decoded
+from .body import decoded, decoded_patch
 from .context import Call
-from .errors import method_not_allowed, not_found
+from .errors import STALE, conflict, invalid, method_not_allowed, not_found
 
 Obj = dict[str, Any]
 
@@ -30,10 +31,17 @@ def answer(call: Call, resource: Resource) -> Obj:
         wanted = decoded(call)
     elif call.method == "PATCH":
         apply = patch.json_patch if call.content_type == patch.JSON else patch.merge_patch
-        wanted = apply(present, decoded(call))
+        wanted = apply(present, decoded_patch(call))
     else:
         raise method_not_allowed()
+    given = (wanted.get("metadata") or {}).get("resourceVersion")
+    if given and given != str(entry.version):
+        raise conflict(resource, target.name, STALE)
     replicas = int((wanted.get("spec") or {}).get("replicas", 0))
+    if replicas < 0:
+        named = dataclasses.replace(resource, group="autoscaling", kind="Scale")
+        text = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        raise invalid(named, target.name, "spec.replicas", text)
     keys = _keys(paths["specReplicasPath"])
     change: Any = replicas
     for key in reversed(keys):
@@ -59,6 +67,8 @@ def _scale(paths: dict[str, str], obj: Obj) -> Obj:
     status: Obj = {"replicas": _at(obj, paths["statusReplicasPath"]) or 0}
     if selector := _at(obj, paths.get("labelSelectorPath", "")) if paths.get("labelSelectorPath") else None:
         status["selector"] = selector
+    elif paths.get("labelSelectorPath") is None and (labels := _at(obj, ".spec.selector.matchLabels")):
+        status["selector"] = ",".join(f"{key}={labels[key]}" for key in sorted(labels))
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",

@@ -140,6 +140,14 @@ def _plain(name: str, path: str, default: str = "", priority: int = 0) -> Column
     return Column(_definition(name, priority=priority), value)
 
 
+def _count(name: str, path: str) -> Column:
+    def value(obj: Obj, now: datetime) -> Cell:
+        found = find(obj, path)
+        return int(found[0]) if found else 0
+
+    return Column(_definition(name), value)
+
+
 def _computed(name: str, compute: Callable[[Obj], Cell], kind: str = "string", priority: int = 0) -> Column:
     return Column(_definition(name, kind, priority=priority), lambda obj, now: compute(obj))
 
@@ -172,7 +180,28 @@ def _pod_status(obj: Obj) -> Cell:
 
 def _restarts(obj: Obj) -> Cell:
     statuses = (obj.get("status") or {}).get("containerStatuses") or []
-    return sum(int(s.get("restartCount", 0)) for s in statuses)
+    return str(sum(int(s.get("restartCount", 0)) for s in statuses))
+
+
+def _readiness_gates(obj: Obj) -> Cell:
+    gates = [gate["conditionType"] for gate in (obj.get("spec") or {}).get("readinessGates") or ()]
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    fulfilled = {each["type"] for each in conditions if each["status"] == "True"}
+    return f"{sum(gate in fulfilled for gate in gates)}/{len(gates)}" if gates else "<none>"
+
+
+def _ready_replicas(obj: Obj) -> Cell:
+    ready = (obj.get("status") or {}).get("readyReplicas", 0)
+    return f"{ready}/{(obj.get('spec') or {}).get('replicas', 0)}"
+
+
+def _of_containers(obj: Obj, field: str) -> Cell:
+    return ",".join(each.get(field, "") for each in obj["spec"]["template"]["spec"]["containers"])
+
+
+def _match_labels(obj: Obj) -> Cell:
+    labels = (obj["spec"].get("selector") or {}).get("matchLabels") or {}
+    return ",".join(f"{key}={labels[key]}" for key in sorted(labels))
 
 
 def _access_modes(obj: Obj) -> Cell:
@@ -207,6 +236,8 @@ _BUILTIN: dict[tuple[str, str], tuple[Column, ...]] = {
         _CREATED,
         _plain("IP", ".status.podIP", "<none>", 1),
         _plain("Node", ".spec.nodeName", "<none>", 1),
+        _plain("Nominated Node", ".status.nominatedNodeName", "<none>", 1),
+        _computed("Readiness Gates", _readiness_gates, priority=1),
     ),
     ("", "configmaps"): (_computed("Data", lambda obj: len(obj.get("data") or {})),),
     ("", "secrets"): (_plain("Type", ".type"), _computed("Data", lambda obj: len(obj.get("data") or {}))),
@@ -237,7 +268,12 @@ _BUILTIN: dict[tuple[str, str], tuple[Column, ...]] = {
         _plain("Available", ".status.numberAvailable", "0"),
     ),
     ("apps", "deployments"): (
-        _plain("Up-to-date", ".status.updatedReplicas", "0"),
-        _plain("Available", ".status.availableReplicas", "0"),
+        _computed("Ready", _ready_replicas),
+        _count("Up-to-date", ".status.updatedReplicas"),
+        _count("Available", ".status.availableReplicas"),
+        _CREATED,
+        _computed("Containers", lambda obj: _of_containers(obj, "name"), priority=1),
+        _computed("Images", lambda obj: _of_containers(obj, "image"), priority=1),
+        _computed("Selector", _match_labels, priority=1),
     ),
 }

@@ -15,8 +15,8 @@ import orjson
 from ..schema.resource import Resource
 from ..store import Compacted, Entry, Event, Subscription
 from .context import Call
-from .errors import StatusError, bad_request, expired_watch
-from .lists import parse_version
+from .errors import StatusError, expired_watch
+from .lists import check_options, check_read_version, number
 from .render import Renderer
 from .request import is_true
 from .selection import Selection, parse_selection
@@ -38,40 +38,23 @@ class Watch:
         self._namespace = call.target.namespace if resource.namespaced else ""
         self._renderer = Renderer(call, resource, version)
         self._bookmarks = is_true(query.get("allowWatchBookmarks"))
-        self._initial_bookmark = is_true(query.get("sendInitialEvents"))
-        given = query.get("timeoutSeconds", "")
-        if given and not given.lstrip("-").isdecimal():
-            raise bad_request(f'strconv.ParseInt: parsing "{given}": invalid syntax')
-        wanted_seconds = int(given or 0)
+        initial = query.get("sendInitialEvents")
+        self._initial_events = is_true(initial)
+        wanted_seconds = number(query.get("timeoutSeconds", ""))
         self.timeout_seconds = (
             wanted_seconds if wanted_seconds > 0 else _DEFAULT_TIMEOUT_SECONDS * (1 + random.random())
         )
-        self._check_initial_events()
-        asked = query.get("resourceVersion", "")
-        if asked and not asked.isdecimal():
-            text = f'Internal error occurred: strconv.ParseUint: parsing "{asked}": invalid syntax'
-            raise StatusError(500, "InternalError", text)
-        self._from = parse_version(asked) if asked else 0
-
-    def _check_initial_events(self) -> None:
-        match = self._call.query.get("resourceVersionMatch", "")
-        problem = ""
-        forbidden = "resourceVersionMatch: Forbidden:"
-        if self._initial_bookmark and match != "NotOlderThan":
-            problem = f"{forbidden} sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        elif self._initial_bookmark and not self._bookmarks:
-            problem = "sendInitialEvents: Forbidden: sendInitialEvents requires allowWatchBookmarks"
-        elif match and "sendInitialEvents" not in self._call.query:
-            problem = f"{forbidden} resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        if problem:
-            text = f'ListOptions.meta.k8s.io "" is invalid: {problem}'
-            raise StatusError(422, "Invalid", text, {"group": "meta.k8s.io", "kind": "ListOptions"})
+        check_options(query, watch=True)
+        self._from = check_read_version(call)
+        # for clients from before the parameter
+        implied = initial is None and not query.get("resourceVersion")
+        self._initial_bookmark = self._bookmarks and (self._initial_events or implied)
 
     async def lines(self, stop: asyncio.Event) -> AsyncIterator[bytes]:
         """What is sent, each chunk one or more whole lines, until the timeout, ``stop`` or an error line."""
         store = self._call.cluster.store
         start = self._from
-        if start == 0 or self._initial_bookmark:
+        if (start == 0 and self._call.query.get("sendInitialEvents") is None) or self._initial_events:
             start = store.version
             initial = [self._line("ADDED", entry) for entry in self._present()]
             if initial:

@@ -7,16 +7,19 @@ k8s.io/apiserver ``pkg/registry/rest/{create,update}.go``, ``pkg/registry/generi
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from .. import admission
-from ..apply import ApplyConflict, apply, track_update
-from ..schema.errors import SchemaInvalid, go_quote
+from ..apply import ApplyConflict, apply, check_typed, track_update
+from ..schema.errors import SchemaInvalid, go_json, invalid_patch
 from ..schema.resource import Resource
 from ..store import Entry
+from ..zero import zero
 from . import deletion, namespaces
+from .body import unknown_version_warnings
 from .context import Call
 from .defaults import has_generation, prepare_new
 from .errors import (
@@ -25,6 +28,7 @@ from .errors import (
     already_exists,
     bad_request,
     conflict,
+    forbidden,
     not_found,
     of_admission,
     of_apply,
@@ -32,8 +36,10 @@ from .errors import (
     version_needed,
 )
 from .names import generated
+from .options import field_validation, is_dry_run
 
 Obj = dict[str, Any]
+_CONDITIONAL = frozenset([("coordination.k8s.io", "leases"), ("apiextensions.k8s.io", "customresourcedefinitions")])
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,13 @@ def create(call: Call, resource: Resource, version: str, obj: Obj) -> Outcome:
 def update(call: Call, resource: Resource, version: str, obj: Obj) -> Outcome:
     """PUT of an object or of its status; raises StatusError."""
     target = call.target
-    entry = _existing(call, resource)
     with _translated():
-        _check_body(obj)
+        _decode(call, resource, version, obj)
         _match_url(call, obj)
-        call.warnings += call.cluster.registry.decode(resource, version, obj, field_validation=_field_validation(call))
+        _require_name(call, obj)
+        entry = _existing(call, resource)
         meta = obj["metadata"]
-        if not resource.builtin and not meta.get("resourceVersion"):
+        if not meta.get("resourceVersion") and not _takes_unconditional_updates(resource):
             raise version_needed(resource, target.name)
         stored_uid = entry.obj()["metadata"].get("uid")
         if meta.get("uid") and meta["uid"] != stored_uid:
@@ -72,31 +78,46 @@ def update(call: Call, resource: Resource, version: str, obj: Obj) -> Outcome:
         return _replace(call, resource, version, entry, obj)
 
 
-def patch(call: Call, resource: Resource, version: str, change: Any) -> Outcome:
-    """PATCH with a function ``change(old object in that version) -> new object``; raises StatusError."""
+def patch(call: Call, resource: Resource, version: str, change: Any, *, shown: str = "") -> Outcome:
+    """PATCH with a function ``change(old object in that version) -> new object``; raises StatusError.
+
+    A result that cannot be decoded is quoted by the error, unless something else is ``shown`` in its place.
+    """
     entry = _existing(call, resource)
     with _translated():
         new = change(call.cluster.obj(resource, entry, version))
-        _check_body(new)
-        call.warnings += call.cluster.registry.decode(
-            resource, version, new, field_validation=_field_validation(call), patch=True
-        )
+        if not resource.builtin and not new.get("kind"):
+            raise invalid_patch(new, f"Object 'Kind' is missing in '{go_json(new)}'")
+        told = len(call.warnings)
+        try:
+            _decode(call, resource, version, new, patch=True)
+        except SchemaInvalid as error:
+            if not shown or not error.problem:
+                raise
+            raise invalid_patch(shown, error.problem) from error
+        if not resource.builtin and new.get("apiVersion") != resource.api_version(version):
+            call.warnings[told:] = unknown_version_warnings(resource, new)
+        _match_url(call, new)
         return _replace(call, resource, version, entry, new)
 
 
 def apply_patch(call: Call, resource: Resource, version: str, applied: Obj) -> Outcome:
     """Server-side apply: creates or changes; raises StatusError."""
     cluster, target = call.cluster, call.target
-    _check_body(applied)
+    _match_applied_type(resource, version, applied)
+    with _translated():
+        check_typed(applied, cluster.registry.schema(resource, version))
     _match_url(call, applied)
-    applied["metadata"].setdefault("name", target.name)
+    _require_name(call, applied)
+    meta = applied["metadata"]
     if resource.namespaced:
-        applied["metadata"].setdefault("namespace", target.namespace)
+        meta.setdefault("namespace", target.namespace)
     entry = cluster.store.get(resource, target.namespace, target.name)
-    if entry is None and target.subresource:
-        raise not_found(resource, target.name)
+    if entry is None:
+        _check_creation_by_apply(call, resource, meta)
+        meta.pop("resourceVersion", None)
     live = None if entry is None else cluster.obj(resource, entry, version)
-    given = applied["metadata"].get("resourceVersion")
+    given = meta.get("resourceVersion")
     if given and entry is not None and given != str(entry.version):
         raise conflict(resource, target.name, STALE)
     with _translated():
@@ -116,12 +137,15 @@ def apply_patch(call: Call, resource: Resource, version: str, applied: Obj) -> O
         return _replace(call, resource, version, entry, result, tracked=True)
 
 
-def trusted_patch(call: Call, resource: Resource, change: Any) -> Outcome:
-    """A change that the API server makes itself: no admission, no separation of the status."""
+def trusted_patch(call: Call, resource: Resource, change: Any, *, silent: bool = False) -> Outcome:
+    """A change that the API server makes itself: no admission, no separation of the status.
+
+    A ``silent`` one is neither counted as a change of the specification nor owned by anyone.
+    """
     version = resource.storage_version
     entry = _existing(call, resource)
     new = change(call.cluster.obj(resource, entry, version))
-    return _replace(call, resource, version, entry, new, trusted=True)
+    return _replace(call, resource, version, entry, new, trusted=True, tracked=silent)
 
 
 class _translated:
@@ -141,13 +165,13 @@ class _translated:
 
 def _create(call: Call, resource: Resource, version: str, obj: Obj, *, tracked: bool = False) -> Outcome:
     cluster, target = call.cluster, call.target
-    _check_body(obj)
-    meta = obj["metadata"]
+    _decode(call, resource, version, obj)
     _match_url(call, obj)
+    meta = obj["metadata"]
     if resource.namespaced:
         meta["namespace"] = target.namespace
-    call.warnings += cluster.registry.decode(resource, version, obj, field_validation=_field_validation(call))
-    meta = obj["metadata"]
+    else:
+        meta.pop("namespace", None)
     if meta.pop("resourceVersion", None):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     name = meta.get("name") or target.name
@@ -159,12 +183,14 @@ def _create(call: Call, resource: Resource, version: str, obj: Obj, *, tracked: 
         meta.pop(key, None)
     meta["uid"] = str(uuid.uuid4())
     meta["creationTimestamp"] = cluster.now()
-    meta.pop("generation", None)
     if has_generation(resource):
         meta["generation"] = 1
     if resource.has_status:
         obj.pop("status", None)
-    prepare_new(resource, obj)
+    # what the server and webhooks add from here on is nobody's
+    if not tracked:
+        _track(call, resource, version, None, obj)
+    prepare_new(resource, obj, cluster.lookup)
     if resource.namespaced:
         namespaces.require(call, resource, target.namespace, name or "")
     request = _admission(call, resource, version, "CREATE", obj, None)
@@ -176,8 +202,6 @@ def _create(call: Call, resource: Resource, version: str, obj: Obj, *, tracked: 
     if existing is not None:
         deleting = "deletionTimestamp" in existing.obj()["metadata"]
         raise already_exists(resource, name or "", deleting=deleting)
-    if not tracked:
-        _track(call, resource, version, None, obj)
     if is_dry_run(call):
         return Outcome(201, obj)
     entry = cluster.store.put(resource, cluster.convert(resource, obj, resource.storage_version))
@@ -201,28 +225,32 @@ def _replace(
     given = new["metadata"].get("resourceVersion")
     if given and given != str(entry.version):
         raise conflict(resource, entry.name, STALE)
+    if not resource.namespaced:
+        new["metadata"].pop("namespace", None)
     if not trusted:
         new = _separated(resource, subresource, cluster.obj(resource, entry, version), new)
     _keep_system_fields(old, new)
+    if not tracked:
+        _track(call, resource, version, old, new)
     if not trusted:
         request = _admission(call, resource, version, "UPDATE", new, old)
         admission.mutate(request, cluster.lookup)
-    cluster.registry.decode(resource, version, new, field_validation="Ignore")
-    _set_generation(resource, old, new)
+    cluster.registry.decode(resource, version, new, field_validation="Ignore", patch=True)
+    if not (trusted and tracked):
+        _set_generation(resource, old, new)
     if not trusted:
         call.warnings += cluster.registry.validate(resource, version, new, old=old, subresource=subresource)
         call.warnings += admission.validate(request, cluster.lookup)
-    if not tracked:
-        _track(call, resource, version, old, new)
     if new == old:
         return Outcome(200, old)
     if is_dry_run(call):
         new["metadata"]["resourceVersion"] = str(entry.version)
         return Outcome(200, new)
+    if deletion.is_finished(resource, new):
+        cluster.store.remove(resource, entry.namespace, entry.name)
+        return Outcome(200, new)
     stored = cluster.store.put(resource, cluster.convert(resource, new, resource.storage_version))
-    result = cluster.obj(resource, stored, version)
-    deletion.finish(cluster, resource, stored)
-    return Outcome(200, result)
+    return Outcome(200, cluster.obj(resource, stored, version))
 
 
 def _separated(resource: Resource, subresource: str, old: Obj, new: Obj) -> Obj:
@@ -250,10 +278,10 @@ def _separated(resource: Resource, subresource: str, old: Obj, new: Obj) -> Obj:
 def _keep_system_fields(old: Obj, new: Obj) -> None:
     """What only the API server sets: taken from the old state where the caller leaves it out, or always."""
     before, meta = old["metadata"], new["metadata"]
-    for key in ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "namespace", "name"):
+    for key in ("uid", "deletionTimestamp", "deletionGracePeriodSeconds", "namespace", "name"):
         if meta.get(key) is None and key in before:
             meta[key] = before[key]
-    for key in ("generation", "resourceVersion", "selfLink"):
+    for key in ("generation", "resourceVersion", "selfLink", "creationTimestamp"):
         meta.pop(key, None)
         if key in before:
             meta[key] = before[key]
@@ -266,6 +294,8 @@ def _set_generation(resource: Resource, old: Obj, new: Obj) -> None:
         return
     ignored = {"metadata", "status"} if resource.has_status else {"metadata"}
     changed = any(new.get(key) != old.get(key) for key in (new.keys() | old.keys()) - ignored)
+    if resource.kind == "Deployment" and resource.builtin:
+        changed = changed or new["metadata"].get("annotations") != old["metadata"].get("annotations")
     if changed:
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
 
@@ -277,8 +307,10 @@ def _track(call: Call, resource: Resource, version: str, old: Obj | None, new: O
         manager=call.manager,
         api_version=resource.api_version(version),
         subresource=call.target.subresource,
-        time=call.cluster.now(),
+        # the API server leaves the time of changes of a scale empty
+        time="" if call.target.subresource == "scale" and resource.builtin else call.cluster.now(),
         schema_root=call.cluster.registry.schema(resource, version),
+        zero=zero(resource.kind) if resource.builtin else None,
     )
 
 
@@ -308,53 +340,68 @@ def _admission(
     )
 
 
-def _check_body(obj: Any) -> None:
-    if not isinstance(obj, dict):
-        raise bad_request("couldn't get version/kind; json parse error: json: cannot unmarshal value into Go value")
-    if not isinstance(obj.setdefault("metadata", {}), dict):
-        raise bad_request("json: cannot unmarshal value into Go struct field .metadata of type v1.ObjectMeta")
+def _decode(call: Call, resource: Resource, version: str, obj: Obj, *, patch: bool = False) -> None:
+    """Reads a body, or the result of a patch, into the kind; raises SchemaInvalid."""
+    if obj.get("metadata") is None:
+        obj["metadata"] = {}
+    call.warnings += call.cluster.registry.decode(
+        resource,
+        version,
+        obj,
+        field_validation=field_validation(call),
+        patch=patch,
+        duplicates=call.duplicates,
+    )
 
 
 def _match_url(call: Call, obj: Obj) -> None:
-    target, meta = call.target, obj["metadata"]
+    target, meta = call.target, obj.get("metadata") or {}
     given = meta.get("name")
-    if target.name and given and given != target.name:
+    if target.name and given and given != target.name and call.method != "POST":
         raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({target.name})")
     given = meta.get("namespace")
     if target.namespace and given and given != target.namespace and target.plural != "namespaces":
         text = "the namespace of the provided object does not match the namespace sent on the request"
         raise bad_request(text)
-    if target.name and call.method == "PUT":
-        meta.setdefault("name", target.name)
+
+
+def _require_name(call: Call, obj: Obj) -> None:
+    if not (obj.get("metadata") or {}).get("name"):
+        text = f"the name of the object ({call.target.name} based on URL) was undeterminable: name must be provided"
+        raise bad_request(text)
+
+
+def _check_creation_by_apply(call: Call, resource: Resource, meta: Obj) -> None:
+    """Raises StatusError where an apply may not create what is not there."""
+    target = call.target
+    if target.subresource:
+        raise not_found(resource, target.name)
+    creation = dataclasses.replace(target, verb="create")
+    allowed = call.cluster.authorizer.allowed(
+        call.user, "create", resource.group, resource.plural, "", target.namespace or None, target.name
+    )
+    if not allowed:
+        raise forbidden(call.user, creation)
+    if meta.get("uid"):
+        text = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
+        raise conflict(resource, target.name, text)
+
+
+def _match_applied_type(resource: Resource, version: str, applied: Obj) -> None:
+    """Raises StatusError (400) for an applied object that is not of the URL's kind."""
+    group_version, kind = str(applied.get("apiVersion") or ""), str(applied.get("kind") or "")
+    if group_version.count("/") > 1:
+        group_version = kind = ""
+    if (group_version, kind) != (resource.api_version(version), resource.kind):
+        shown = group_version if "/" in group_version else f"/{group_version}"
+        raise bad_request(f"invalid object type: {shown}, Kind={kind}")
+
+
+def _takes_unconditional_updates(resource: Resource) -> bool:
+    """Whether a PUT without resourceVersion is accepted, which each kind's strategy says."""
+    return resource.builtin and (resource.group, resource.plural) not in _CONDITIONAL
 
 
 def _storage_key(resource: Resource, entry: Entry) -> str:
     prefix = f"/{resource.group}" if resource.group else ""
     return f"/kubernetes.io{prefix}/{resource.plural}/{entry.key}"
-
-
-def _field_validation(call: Call) -> str:
-    value = call.query.get("fieldValidation", "")
-    if value in ("", "Ignore", "Warn", "Strict"):
-        return value or "Warn"
-    kind = {"POST": "CreateOptions", "PATCH": "PatchOptions"}.get(call.method, "UpdateOptions")
-    text = f'fieldValidation: Unsupported value: {go_quote(value)}: supported values: "Ignore", "Strict", "Warn"'
-    raise _invalid_option(kind, text, "fieldValidation", value)
-
-
-def is_dry_run(call: Call) -> bool:
-    """Whether nothing is to be stored; raises StatusError (422) for another value than ``All``."""
-    value = call.query.get("dryRun")
-    if value in (None, "", "All"):
-        return value == "All"
-    kind = {"POST": "CreateOptions", "PATCH": "PatchOptions", "DELETE": "DeleteOptions"}.get(
-        call.method, "UpdateOptions"
-    )
-    text = f'dryRun: Unsupported value: [{go_quote(value)}]: supported values: "All"'
-    raise _invalid_option(kind, text, "dryRun", value)
-
-
-def _invalid_option(kind: str, text: str, field: str, value: str) -> StatusError:
-    causes = [{"reason": "FieldValueNotSupported", "message": text.partition(": ")[2], "field": field}]
-    found = {"group": "meta.k8s.io", "kind": kind, "causes": causes}
-    return StatusError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {text}', found)

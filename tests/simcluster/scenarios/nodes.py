@@ -56,6 +56,7 @@ def node_object(shape: NodeShape, *, heartbeat: str = INSTALLED_AT) -> Obj:
         devices = {f"devices.kubevirt.io/{device}": "1k" for device in ("kvm", "tun", "vhost-net")}
     labels.update(dict(shape.labels))
     devices.update({name: str(count) for name, count in shape.devices})
+    pods = f"10.{128 + shape.index // 128}.{shape.index % 128 * 2}.0/23"
     node: Obj = {
         "apiVersion": "v1",
         "kind": "Node",
@@ -66,7 +67,7 @@ def node_object(shape: NodeShape, *, heartbeat: str = INSTALLED_AT) -> Obj:
             "labels": labels,
             "annotations": annotations,
         },
-        "spec": {"podCIDR": f"10.{128 + shape.index // 128}.{shape.index % 128 * 2}.0/23"},
+        "spec": {"podCIDR": pods, "podCIDRs": [pods]},
         "status": {
             "capacity": {
                 "cpu": str(shape.cores),

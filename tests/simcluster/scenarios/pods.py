@@ -121,7 +121,9 @@ def _idle_pod(namespace: str, name: str, node: NodeShape, pod_ip: str, cpu_milli
         },
         "status": {
             "phase": "Running",
-            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": STARTED_AT}],
+            "conditions": [
+                {"type": "Ready", "status": "True", "lastProbeTime": None, "lastTransitionTime": STARTED_AT}
+            ],
             "podIP": pod_ip,
         },
     }
@@ -130,7 +132,7 @@ def _idle_pod(namespace: str, name: str, node: NodeShape, pod_ip: str, cpu_milli
 def _pod_conditions(*, paused: bool) -> list[Obj]:
     ready = "False" if paused else "True"
     conditions: list[Obj] = [
-        {"type": kind, "status": status, "lastTransitionTime": STARTED_AT}
+        {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": STARTED_AT}
         for kind, status in (
             ("kubevirt.io/virtual-machine-unpaused", ready),
             ("Initialized", "True"),

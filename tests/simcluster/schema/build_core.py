@@ -66,6 +66,8 @@ class _Types:
         extra: dict[str, Any] = {}
         if key in facts.DEFAULTS:
             extra["default"] = facts.DEFAULTS[key]
+        if key in facts.NULLABLE:
+            extra |= {"default": None, "nullable": True}
         if key in facts.ENUMS:
             extra["enum"] = facts.ENUMS[key]
         if key in facts.LIST_KEYS:

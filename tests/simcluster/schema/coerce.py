@@ -73,6 +73,8 @@ class Coercer:
         other_coerce = self.compile(other)
         other_no_null = other is not None and not other.facts.get("nullable") and "default" not in other.facts
         keep_unknown = node.preserves or other is not None
+        omitted = _omitted_when_empty(node)
+        no_false = _OMITTED_WHEN_FALSE.get(node.facts.get("go", ""), frozenset())
         quantities = other is not None and other.type == "quantity"
         missing = object()
 
@@ -90,6 +92,8 @@ class Coercer:
                 if not known and not keep_unknown:
                     removed = [*(removed or ()), f".{name}"]
                     doomed = [*(doomed or ()), name]
+                elif not item and (name in no_false or (name in omitted and (item == [] or item == {}))):
+                    doomed = [*(doomed or ()), name]
                 elif item is None:
                     if name in no_null if known else other_no_null:
                         doomed = [*(doomed or ()), name]
@@ -106,6 +110,28 @@ class Coercer:
             return removed
 
         return coerce
+
+
+_OMITTED_WHEN_FALSE = {
+    "NodeSpec": frozenset({"unschedulable"}),
+    "PodSpec": frozenset({"hostIPC", "hostNetwork", "hostPID"}),
+    "Container": frozenset({"stdin", "stdinOnce", "tty"}),
+    "VolumeMount": frozenset({"readOnly"}),
+    "DeploymentSpec": frozenset({"paused"}),
+}
+"""Fields of built-in kinds that Go does not write when they are false: they are no pointers."""
+
+
+def _omitted_when_empty(node: Node) -> frozenset[str]:
+    """Lists and maps of a built-in kind's struct that Go does not write when they are empty."""
+    if "go" not in node.facts:
+        return frozenset()
+    required = node.facts.get("required", ())
+    return frozenset(
+        name
+        for name, child in node.properties.items()
+        if name not in required and (child.type == "array" or child.additional is not None)
+    )
 
 
 def _nothing(_: Any) -> list[str] | None:

@@ -62,14 +62,46 @@ def _pod_spec_defaults(spec: Any) -> None:
         spec.setdefault("serviceAccount", spec["serviceAccountName"])
 
 
+def _pod_defaults(obj: Obj) -> None:
+    spec = obj.get("spec")
+    _pod_spec_defaults(spec)
+    if isinstance(spec, dict):
+        spec.setdefault("enableServiceLinks", True)
+
+
+def _role_defaults(obj: Obj) -> None:
+    obj["rules"] = obj.get("rules") or None
+
+
 def _template_defaults(obj: Obj) -> None:
     _pod_spec_defaults(obj.get("spec", {}).get("template", {}).get("spec"))
+
+
+def _stateful_set_defaults(obj: Obj) -> None:
+    _template_defaults(obj)
+    kept = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    obj.setdefault("spec", {}).setdefault("persistentVolumeClaimRetentionPolicy", kept)
 
 
 def _namespace_defaults(obj: Obj) -> None:
     meta = obj.get("metadata", {})
     if name := meta.get("name"):
         meta.setdefault("labels", {})["kubernetes.io/metadata.name"] = name
+
+
+def _node_defaults(obj: Obj) -> None:
+    spec = obj.get("spec") or {}
+    if spec.get("podCIDR"):
+        spec.setdefault("podCIDRs", [spec["podCIDR"]])
+    status = obj.get("status") or {}
+    if status.get("capacity"):
+        status.setdefault("allocatable", dict(status["capacity"]))
+
+
+def _limit_range_defaults(obj: Obj) -> None:
+    for limit in (obj.get("spec") or {}).get("limits") or ():
+        if limit.get("type") == "Container" and limit.get("default"):
+            limit["defaultRequest"] = {**limit["default"], **(limit.get("defaultRequest") or {})}
 
 
 def _secret_defaults(obj: Obj) -> None:
@@ -87,10 +119,14 @@ def _binding_defaults(obj: Obj) -> None:
 
 
 _DEFAULTS: dict[str, Callable[[Obj], None]] = {
-    "Pod": lambda obj: _pod_spec_defaults(obj.get("spec")),
-    **dict.fromkeys(("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"), _template_defaults),
+    "Pod": _pod_defaults,
+    **dict.fromkeys(("Role", "ClusterRole"), _role_defaults),
+    **dict.fromkeys(("DaemonSet", "Deployment", "ReplicaSet"), _template_defaults),
+    "StatefulSet": _stateful_set_defaults,
     **dict.fromkeys(("RoleBinding", "ClusterRoleBinding"), _binding_defaults),
     "Namespace": _namespace_defaults,
+    "Node": _node_defaults,
+    "LimitRange": _limit_range_defaults,
     "Secret": _secret_defaults,
 }
 
@@ -135,7 +171,7 @@ def _pod(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
 
 
 def _pod_fixed(spec: Obj) -> Obj:
-    changeable = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
+    changeable = ("activeDeadlineSeconds", "tolerations")
     fixed = {k: v for k, v in spec.items() if k not in changeable}
     for kind in ("containers", "initContainers"):
         if kind in fixed:
@@ -179,7 +215,8 @@ def _config(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
             if not _CONFIG_KEY.match(key):
                 yield FieldError(f"{field}[{key}]", INVALID, key, _CONFIG_KEY_TEXT)
     if size_bytes > _CONFIG_MAX_BYTES:
-        yield FieldError("data" if obj["kind"] == "Secret" else "", TOO_LONG, "", "may not be more than 1048576 bytes")
+        field = "data" if obj["kind"] == "Secret" else "[]"
+        yield FieldError(field, TOO_LONG, "", f"may not be more than {_CONFIG_MAX_BYTES} bytes")
     if old is None:
         return
     if old.get("immutable"):
@@ -203,11 +240,9 @@ def _lease(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
 def _storage_class(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
     if old is None:
         return
-    for field in ("provisioner", "parameters", "reclaimPolicy"):
+    for field in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
         if obj.get(field) != old.get(field):
-            yield FieldError(field, FORBIDDEN, "", f"updates to {field} are forbidden.")
-    if obj.get("volumeBindingMode") != old.get("volumeBindingMode"):
-        yield FieldError("volumeBindingMode", INVALID, obj.get("volumeBindingMode"), "field is immutable")
+            yield FieldError(field, INVALID, obj.get(field), "field is immutable")
 
 
 def _role_binding(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
@@ -224,7 +259,8 @@ def _node(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
     for index, taint in enumerate((obj.get("spec") or {}).get("taints") or ()):
         mark = (taint.get("key"), taint.get("effect"))
         if mark in seen:
-            yield FieldError(f"spec.taints[{index}]", DUPLICATE, taint, "taints must be unique by key and effect pair")
+            text = "taints must be unique by key and effect pair"
+            yield FieldError(f"metadata.taints[{index}]", DUPLICATE, taint, text)
         seen.add(mark)
 
 
@@ -235,7 +271,7 @@ def _workload(obj: Obj, old: Obj | None) -> Iterator[FieldError]:
     selector, template = spec.get("selector") or {}, spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels") or {}
     wanted = selector.get("matchLabels") or {}
-    if template and any(labels.get(key) != value for key, value in wanted.items()):
+    if template and (not selector or any(labels.get(key) != value for key, value in wanted.items())):
         text = "`selector` does not match template `labels`"
         yield FieldError("spec.template.metadata.labels", INVALID, labels, text)
     yield from _pod_spec_errors(template.get("spec") or {}, "spec.template.spec")

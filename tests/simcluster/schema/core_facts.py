@@ -167,6 +167,16 @@ ITEM_ENUMS: Final = {
     ],
 }
 
+NULLABLE: Final = frozenset({
+    "ClusterRole.rules",
+    "NodeCondition.lastHeartbeatTime",
+    "NodeCondition.lastTransitionTime",
+    "PodCondition.lastProbeTime",
+    "PodCondition.lastTransitionTime",
+    "Role.rules",
+})  # fmt: skip
+"""Fields that are always written, as null when there is nothing in them."""
+
 DEFAULTS: Final[dict[str, Any]] = {
     "ConfigMapVolumeSource.defaultMode": 420,
     "Container.resources": {},
@@ -189,7 +199,6 @@ DEFAULTS: Final[dict[str, Any]] = {
     "DownwardAPIVolumeSource.defaultMode": 420,
     "HTTPGetAction.scheme": "HTTP",
     "HostPathVolumeSource.type": "",
-    "Namespace.spec": {"finalizers": ["kubernetes"]},
     "Namespace.status": {"phase": "Active"},
     "Node.spec": {},
     "Node.status": {},
@@ -201,7 +210,6 @@ DEFAULTS: Final[dict[str, Any]] = {
     "PersistentVolumeSpec.volumeMode": "Filesystem",
     "Pod.status": {"phase": "Pending"},
     "PodSpec.dnsPolicy": "ClusterFirst",
-    "PodSpec.enableServiceLinks": True,
     "PodSpec.restartPolicy": "Always",
     "PodSpec.schedulerName": "default-scheduler",
     "PodSpec.securityContext": {},

@@ -62,7 +62,7 @@ class SchemaInvalid(Exception):
     """An object that the API server refuses: HTTP ``code``, ``reason``, ``message`` and ``causes`` of the Status.
 
     ``causes`` are dicts with ``reason``, ``message`` and ``field``; ``kind`` and ``group`` are what ``details`` shows
-    (empty strings: absent there).
+    (empty strings: absent there). ``problem`` is why the result of a patch could not be decoded.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class SchemaInvalid(Exception):
         name: str = "",
         kind: str = "",
         group: str = "",
+        problem: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -84,6 +85,7 @@ class SchemaInvalid(Exception):
         self.name = name
         self.kind = kind
         self.group = group
+        self.problem = problem
 
 
 def bad_request(message: str) -> SchemaInvalid:
@@ -103,7 +105,10 @@ def invalid(kind: str, group: str, name: str, errors: Sequence[FieldError]) -> S
 
 def invalid_patch(patched: Any, problem: str) -> SchemaInvalid:
     """422 of a patch whose result cannot be decoded; it quotes the whole patched object and names no kind."""
-    return invalid("", "", "", [FieldError("patch", INVALID, go_json(patched), problem)])
+    shown = patched if isinstance(patched, str) else go_json(patched)
+    error = invalid("", "", "", [FieldError("patch", INVALID, shown, problem)])
+    error.problem = problem
+    return error
 
 
 def go_json(value: Any) -> str:

@@ -13,6 +13,7 @@ from .errors import go_quote
 from .formats import FORMATS, QUANTITY
 from .nodes import Node
 
+_MICRO_TIMES = (("acquireTime",), ("eventTime",), ("renewTime",))
 _QUANTITY_TEXT = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
@@ -58,7 +59,8 @@ def _scalar_problem(node: Node, value: Any, struct: str, path: tuple[str, ...]) 
     if not name or FORMATS[name](value):
         return None
     if name == "date-time":
-        layout = "2006-01-02T15:04:05Z07:00"
+        fraction = ".000000" if path[-1:] in _MICRO_TIMES else ""
+        layout = f"2006-01-02T15:04:05{fraction}Z07:00"
         return f'parsing time {go_quote(value)} as {go_quote(layout)}: cannot parse {go_quote(value)} as "2006"'
     if name == "byte":
         return f"illegal base64 data at input byte {_first_bad_base64(value)}"
@@ -74,6 +76,8 @@ def _mismatch(value: Any, node: Node, struct: str, path: tuple[str, ...]) -> str
     found = kinds.get(json_type(value), json_type(value))
     if found == "number" and node.type == "integer":
         found = f"number {value}"
+    if not path:
+        return f"json: cannot unmarshal {found} into Go value of type {_go_type(node)}"
     return f"json: cannot unmarshal {found} into Go struct field {struct}.{'.'.join(path)} of type {_go_type(node)}"
 
 

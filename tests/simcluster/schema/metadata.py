@@ -16,7 +16,6 @@ from .rules import is_subdomain
 _LABEL_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN_PATTERN = rf"{_LABEL_PART}(\.{_LABEL_PART})*"
 _NAME_PART = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 
 _SUBDOMAIN_TEXT: Final = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
@@ -26,11 +25,6 @@ _SUBDOMAIN_TEXT: Final = (
 _LABEL_TEXT: Final = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
     f"an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL_PART}')"
-)
-_LABEL_1035_TEXT: Final = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    f"'{_LABEL_1035}')"
 )
 _NAME_PART_TEXT: Final = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
@@ -48,28 +42,24 @@ _QUALIFIED_TEXT: Final = (
 )
 
 _LABEL_RE = re.compile(rf"{_LABEL_PART}\Z")
-_LABEL_1035_RE = re.compile(rf"{_LABEL_1035}\Z")
 _NAME_PART_RE = re.compile(rf"{_NAME_PART}\Z")
 _ANNOTATIONS_MAX_BYTES: Final = 256 * 1024
 _STANDARD_FINALIZERS: Final = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
-_IMMUTABLE: Final = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+_IMMUTABLE: Final = ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
 def subdomain_problems(name: str) -> list[str]:
     """What is wrong with an RFC 1123 subdomain."""
-    problems = [] if len(name) <= 253 else ["must be no more than 253 bytes"]
+    problems = [] if len(name) <= 253 else ["must be no more than 253 characters"]
     return problems if is_subdomain(name[:253]) else [*problems, _SUBDOMAIN_TEXT]
 
 
 def label_problems(name: str) -> list[str]:
     """What is wrong with an RFC 1123 label."""
+    if "." in name:
+        return ["must not contain dots"]
     problems = [] if len(name) <= 63 else ["must be no more than 63 bytes"]
     return problems if _LABEL_RE.match(name) else [*problems, _LABEL_TEXT]
-
-
-def _label_1035_problems(name: str) -> list[str]:
-    problems = [] if len(name) <= 63 else ["must be no more than 63 bytes"]
-    return problems if _LABEL_1035_RE.match(name) else [*problems, _LABEL_1035_TEXT]
 
 
 def _path_segment_problems(name: str) -> list[str]:
@@ -80,7 +70,7 @@ def _path_segment_problems(name: str) -> list[str]:
 
 _NAME_RULES: Final[dict[str, Callable[[str], list[str]]]] = {
     "Namespace": label_problems,
-    "Service": _label_1035_problems,
+    "Service": label_problems,
     **dict.fromkeys(("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"), _path_segment_problems),
 }
 
@@ -161,12 +151,12 @@ def _common(meta: dict[str, Any], *, builtin: bool) -> list[FieldError]:
         errors += _valid_annotations(annotations)
     if owners := meta.get("ownerReferences"):
         errors += _valid_owners(owners)
-    for finalizer in meta.get("finalizers") or ():
+    for index, finalizer in enumerate(meta.get("finalizers") or ()):
         path = "metadata.finalizers"
         errors += [FieldError(path, INVALID, finalizer, text) for text in qualified_name_problems(finalizer)]
         if builtin and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             text = "name is neither a standard finalizer name nor is it fully qualified"
-            errors.append(FieldError(path, INVALID, finalizer, text))
+            errors.append(FieldError(f"{path}[{index}]", INVALID, finalizer, text))
     return errors
 
 
@@ -211,7 +201,8 @@ def errors_on_update(resource: Resource, meta: dict[str, Any], old: dict[str, An
             errors.append(FieldError("metadata.finalizers", FORBIDDEN, "", text))
     if meta.get("generation", 0) < old.get("generation", 0):
         errors.append(FieldError("metadata.generation", INVALID, meta.get("generation", 0), "must not be decremented"))
-    return errors + _common(meta, builtin=resource.builtin)
+    # the API server checks this in general, then again with all that the kind has of its own
+    return (errors + _common(meta, builtin=resource.builtin)) * 2
 
 
 def finalizer_warnings(meta: dict[str, Any], old: dict[str, Any] | None) -> list[str]:
@@ -221,7 +212,7 @@ def finalizer_warnings(meta: dict[str, Any], old: dict[str, Any] | None) -> list
     """
     before = (old or {}).get("finalizers") or ()
     return [
-        f"metadata.finalizers: {go_quote(name)}: prefer a domain-qualified finalizer name including a path (/) "
+        f"metadata.finalizers: {go_quote(name)}: prefer a domain-qualified finalizer name "
         "to avoid accidental conflicts with other finalizer writers"
         for name in sorted(meta.get("finalizers") or ())
         if name not in before and "/" not in name and name not in _STANDARD_FINALIZERS

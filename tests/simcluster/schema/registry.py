@@ -239,7 +239,7 @@ class Registry:
         :func:`.duplicates.duplicate_fields` found in the body. Raises :class:`SchemaInvalid` for values that a typed
         decoder cannot read and, with ``Strict``, for unknown fields: 400, or 422 for a patch.
         """
-        self._match_type(resource, version, obj)
+        self._match_type(resource, version, obj, patch)
         node = self.schema(resource, version)
         if problem := self._undecodable(resource, node, obj):
             raise self._refused(resource, version, obj, problem, patch)
@@ -274,6 +274,8 @@ class Registry:
         ``old`` is the stored object in the same version, None on create. Raises :class:`SchemaInvalid` (422).
         """
         meta = obj.setdefault("metadata", {})
+        if not resource.builtin:
+            _check_type(resource, version, obj)
         if old is None:
             errors = metadata.errors_on_create(resource, meta)
         else:
@@ -318,26 +320,31 @@ class Registry:
             return None
         return decode_problem(target, value, str(target.facts.get("go", "")))
 
-    @staticmethod
-    def _match_type(resource: Resource, version: str, obj: dict[str, Any]) -> None:
+    def type_problem(self, resource: Resource, version: str, group_version: str, kind: str) -> str:
+        """Why an object of some type cannot be read as a built-in kind, empty if it can."""
+        group_version, kind = group_version or resource.api_version(version), kind or resource.kind
+        if (group_version, kind) == (resource.api_version(version), resource.kind):
+            return ""
+        group, _, given = group_version.rpartition("/")
+        known = self.by_kind(group, kind)
+        if known is not None and known.builtin and given in known.versions:
+            package = resource.group.partition(".")[0] or "core"
+            return f"converting ({given}.{kind}) to ({package}.{resource.kind}): unknown conversion"
+        scheme = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
+        return f'no kind {go_quote(kind)} is registered for version {go_quote(group_version)} in scheme "{scheme}"'
+
+    def _match_type(self, resource: Resource, version: str, obj: dict[str, Any], patch: bool) -> None:
         expected = resource.api_version(version)
         if resource.builtin:
             obj.setdefault("apiVersion", expected)
             obj.setdefault("kind", resource.kind)
         given = obj.get("apiVersion", "")
-        if given != expected and given:
+        if given != expected and given and not patch:
             raise bad_request(
                 f"the API version in the data ({given}) does not match the expected API version ({expected})"
             )
-        if obj.get("kind") != resource.kind:
-            if resource.builtin:
-                kind = obj.get("kind")
-                raise bad_request(
-                    f'{kind} in version "{version}" cannot be handled as a {resource.kind}: '
-                    f"converting (v1.{kind}) to (v1.{resource.kind}): unknown conversion"
-                )
-            error = FieldError("kind", INVALID, obj.get("kind", ""), f"must be {resource.kind}")
-            raise invalid(resource.kind, resource.group, str(obj.get("metadata", {}).get("name", "")), [error])
+        if resource.builtin and (problem := self.type_problem(resource, version, given, obj["kind"])):
+            raise invalid_patch(obj, problem) if patch else bad_request(problem)
 
     @staticmethod
     def _refused(resource: Resource, version: str, obj: dict[str, Any], problem: str, patch: bool) -> SchemaInvalid:
@@ -346,6 +353,18 @@ class Registry:
         return bad_request(
             f"{resource.kind} in version {go_quote(version)} cannot be handled as a {resource.kind}: {problem}"
         )
+
+
+def _check_type(resource: Resource, version: str, obj: dict[str, Any]) -> None:
+    """Refuses a custom resource of another kind or version; nothing else is then looked at."""
+    errors = [
+        FieldError(name, INVALID, obj.get(name, ""), f"must be {wanted}")
+        for name, wanted in (("kind", resource.kind), ("apiVersion", resource.api_version(version)))
+        if obj.get(name) != wanted
+    ]
+    if errors:
+        group, kind = str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj.get("kind", ""))
+        raise invalid(kind, group, str(obj.get("metadata", {}).get("name", "")), errors)
 
 
 def _scale_errors(obj: dict[str, Any], paths: dict[str, str]) -> list[FieldError]:

@@ -45,13 +45,17 @@ def test_entries_of_resources_and_their_subresources(client: Client) -> None:
     assert verbs_of_machines["virtualmachines/migrate"]["verbs"] is None
 
 
-@pytest.mark.parametrize(
-    "path", ["/apis/absent.io", "/apis/absent.io/v1", "/apis/kubevirt.io/v9", "/absent", "/api/v2"]
-)
+@pytest.mark.parametrize("path", ["/apis/absent.io", "/apis/absent.io/v1", "/apis/kubevirt.io/v9", "/absent"])
 def test_an_unknown_group_or_version_is_plain_text(client: Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status == 404 and answer.header("Content-Type").startswith("text/plain")
     assert answer.body.strip() == b"404 page not found"
+
+
+@pytest.mark.parametrize("path", ["/api/v2", "/apis/apps/v9", "/apis/apps/v9/deployments"])
+def test_an_unknown_version_of_a_built_in_group_is_a_status(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status, answer.json()["reason"]) == (404, "NotFound")
 
 
 def test_an_unknown_resource(client: Client) -> None:

@@ -82,9 +82,9 @@ def test_strategic_patches_merge_lists_by_their_keys() -> None:
     patch = {"containers": [{"name": "a", "env": [{"name": "Y", "value": "2"}]}, {"name": "c"}]}
     assert strategic_patch(old, patch) == {
         "containers": [
-            {"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]},
-            {"name": "b"},
+            {"name": "a", "image": "1", "env": [{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]},
             {"name": "c"},
+            {"name": "b"},
         ]
     }
     removed = strategic_patch(old, {"containers": [{"name": "a", "$patch": "delete"}]})
@@ -99,7 +99,7 @@ def test_strategic_patches_merge_lists_by_their_keys() -> None:
 
 def test_strategic_patches_replace_other_lists_and_merge_sets() -> None:
     assert strategic_patch({"taints": [{"key": "a"}]}, {"taints": [{"key": "b"}]}) == {"taints": [{"key": "b"}]}
-    assert strategic_patch({"finalizers": ["a"]}, {"finalizers": ["b"]}) == {"finalizers": ["a", "b"]}
+    assert strategic_patch({"finalizers": ["a"]}, {"finalizers": ["b"]}) == {"finalizers": ["b", "a"]}
     gone = strategic_patch({"finalizers": ["a", "b"]}, {"$deleteFromPrimitiveList/finalizers": ["a"]})
     assert gone == {"finalizers": ["b"]}
     assert strategic_patch({"data": {"a": "1", "b": "2"}}, {"data": {"a": None}}) == {"data": {"b": "2"}}

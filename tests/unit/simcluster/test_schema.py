@@ -49,10 +49,10 @@ class TestUnknownFields:
     def test_a_field_that_comes_twice(self) -> None:
         body = b'{"spec": {"x": 1, "list": [{"a": 1, "a": {"b": 1, "b": 2}}], "x": 2}, "kind": "K", "kind": "K"}'
         found = duplicate_fields(body)
-        assert found == ["kind", "spec.list[0].a", "spec.list[0].a.b", "spec.x"]
+        assert found == ["spec.list[0].a", "spec.list[0].a.b", "spec.x", "kind"]
         assert duplicate_fields(b'{"a": [{"a": 1}, {"a": 1}]}') == []
         nncp = resource("nmstate.io", "NodeNetworkConfigurationPolicy")
-        assert REGISTRY.decode(nncp, "v1", policy({}), duplicates=found[:1]) == ['duplicate field "kind"']
+        assert REGISTRY.decode(nncp, "v1", policy({}), duplicates=found[-1:]) == ['duplicate field "kind"']
 
     def test_paths_name_list_items_and_map_keys(self) -> None:
         obj = machine({"domain": {"devices": {"disks": [{"name": "a"}, {"name": "b", "bus": "virtio"}]}}})
@@ -134,7 +134,6 @@ class TestDefaults:
                 {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1024Mi"}}},
                 {"volumeMode": "Filesystem", "resources": {"requests": {"storage": "1Gi"}}},
             ),
-            ("Namespace", None, {"finalizers": ["kubernetes"]}),
         ],
     )
     def test_core_kinds(self, kind: str, spec: Any, expected: dict[str, Any]) -> None:

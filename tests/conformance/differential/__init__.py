@@ -1,0 +1,1 @@
+"""Cases that are put to the simulated API and to a real one, whose answers have to agree."""

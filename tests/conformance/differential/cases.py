@@ -1,0 +1,18 @@
+"""All cases."""
+
+from __future__ import annotations
+
+from . import access, applying, deleting, forms, kinds, lists, malformed, virtualization, writes
+from .case import Case
+
+CASES: list[Case] = [
+    *writes.CASES,
+    *applying.CASES,
+    *deleting.CASES,
+    *lists.CASES,
+    *access.CASES,
+    *kinds.CASES,
+    *virtualization.CASES,
+    *malformed.CASES,
+    *forms.CASES,
+]
