@@ -27,6 +27,7 @@ from simcluster import scenarios
 from simcluster.auth import Authenticator
 from simcluster.cli import write_kubeconfig
 from simcluster.companion import registration
+from simcluster.companion.lookup import resource_path
 from simcluster.companion.server import AUTHENTICATE, Companion, Server
 from simcluster.controllers import client as controllers_client
 from simcluster.controllers.settings import MODEL, Model
@@ -119,7 +120,11 @@ class RealCluster(RunningCluster):
 
     def add_token(self, user: str, groups: Sequence[str] = (), expires_seconds: float | None = None) -> str:
         token = secrets.token_urlsafe(32)
-        expires = None if expires_seconds is None else datetime.now(UTC) + timedelta(seconds=expires_seconds)
+        expires = (
+            None
+            if expires_seconds is None
+            else datetime.now(UTC) + timedelta(seconds=expires_seconds / self.quickened_by)
+        )
         self._authenticator.add(token, user, [*groups, "ocpv:counted"], expires)
         return token
 
@@ -173,6 +178,7 @@ class RealCluster(RunningCluster):
         if self._with_faults:
             self._go_through_proxy(self._plane)
         self._register(len(versions) > 1)
+        self._await_storage(registry)
         self._quicken()
         if self._with_controllers:
             self._controllers = self._start_controllers()
@@ -290,9 +296,26 @@ class RealCluster(RunningCluster):
         if answer.status not in (200, 201):
             raise NotStarted(f"ConfigMap {namespace}/{name}: {answer.status} {answer.body.decode()}")
 
+    def _await_storage(self, registry: Registry) -> None:
+        """The API server answers 429 for a custom resource until it has read what is stored of it."""
+        client, deadline = self.client(), time.monotonic() + _SYNC_SECONDS
+        for resource in registry.resources():
+            if resource.builtin:
+                continue
+            while client.get(resource_path(resource), limit="1").status != 200:
+                if time.monotonic() > deadline:
+                    raise NotStarted(f"{resource.qualified} is not served")
+                time.sleep(_POLL_SECONDS)
+
     def _start_controllers(self) -> subprocess.Popen[bytes]:
         ready = self.folder / "controllers-ready"
-        command = [sys.executable, "-m", "simcluster.controllers", "--kubeconfig", str(self._running().components_kubeconfig)]
+        command = [
+            sys.executable,
+            "-m",
+            "simcluster.controllers",
+            "--kubeconfig",
+            str(self._running().components_kubeconfig),
+        ]
         command += ["--seed", str(self._seed), "--ready-file", str(ready)]
         package_parent = str(Path(__file__).resolve().parents[1])
         search_path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))

@@ -42,7 +42,7 @@ _AUDIT_POLICY = {
     "omitStages": ["RequestReceived", "ResponseStarted"],
     "rules": [
         {"level": "Metadata", "users": [ADMIN]},
-        {"level": "Metadata", "userGroups": ["ocpv:counted"]},
+        {"level": "Metadata", "userGroups": ["ocpv:counted", "system:serviceaccounts"]},
         {"level": "None"},
     ],
 }

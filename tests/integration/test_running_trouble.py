@@ -73,6 +73,7 @@ def test_a_target_pod_without_a_place_is_explained(scene: Scene) -> None:
     assert len(item["attempts"]) == 1
 
 
+@pytest.mark.simulated("a node is known to be lost only after minutes")
 def test_a_target_node_that_is_lost_leaves_the_vm_where_it_was(scene: Scene) -> None:
     source = scene.node_of("shop/web-01")
     scene.faults({"vm": "shop/web-01", "effect": "kill-target", "after_seconds": 1})

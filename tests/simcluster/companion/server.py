@@ -18,7 +18,7 @@ from .. import admission, eviction, subresources
 from ..actions import SubresourceRequest, Write
 from ..api import discovery, metrics
 from ..api.context import Call, Cluster
-from ..api.errors import StatusError, TextError
+from ..api.errors import StatusError, TextError, method_not_allowed
 from ..api.request import Target, parse
 from ..auth import ACCOUNT_PREFIX, MASTERS, Authenticator, User
 from ..clock import Clock, rfc3339
@@ -34,6 +34,7 @@ FRONT_PROXY = "front-proxy-client"
 AUTHENTICATE = "/authenticate"
 _JSON = {"Content-Type": "application/json"}
 _VIRT_API = {
+    "User-Agent": "virt-api/v1",
     "Impersonate-User": f"{ACCOUNT_PREFIX}openshift-cnv:kubevirt-apiserver",
     "Impersonate-Group": MASTERS,
 }
@@ -108,7 +109,7 @@ class Companion:
 
     def _machine_verb(self, method: str, target: Target, body: bytes, user: User) -> tuple[int, Obj | None]:
         if method != "PUT" or not target.name:
-            raise TextError(405, "method not allowed")
+            raise method_not_allowed()
         request = SubresourceRequest(
             method, target.group or "", target.version, target.plural, target.subresource, target.namespace,
             target.name, orjson.loads(body) if body.strip() else {}, user, _now(),

@@ -278,6 +278,11 @@ class LiveView:
             self.migrations[key] = seen
         return seen
 
+    def retake_migration(self, item: Object) -> None:
+        """Take a migration that was thought to be gone and has just been read."""
+        self.migrations.pop(object_key(item), None)
+        self.take_migration(item)
+
     def unfinished(self) -> list[Unfinished]:
         """Return all unfinished migrations of the cluster, as the limits see them."""
         found = []

@@ -267,6 +267,12 @@ class LiveFlight:
         seen = self._seen()
         if seen is None:
             return self._vanished()
+        if seen.gone and not seen.migration.final:
+            # a list that was read before the migration was made lacks it, too
+            item = self._existing()
+            if item is not None:
+                crew.view.retake_migration(item)
+                return self._go(self._watch)
         state = self._state(seen.migration)
         node = crew.view.nodes.get(move.target)
         ending = Ending(

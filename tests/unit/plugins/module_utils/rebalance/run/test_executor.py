@@ -9,6 +9,8 @@ import pytest
 from ansible_collections.ocpv.scale.plugins.module_utils import names
 from ansible_collections.ocpv.scale.plugins.module_utils.errors import ApiError, Unreachable
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.plan import Move, Plan, Prediction, Stage, Wave
+from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.feed import SYNC, Event
+from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.live import MIGRATIONS
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.operation import Run
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.options import RunOptions
 from unit.plugins.module_utils.rebalance.run.played import Killed, PlayedCluster, PlayedFeed, PlayedLease
@@ -43,7 +45,7 @@ def plan_of(cluster: PlayedCluster, stages: dict[str, list[Move]], **limits: int
     )
 
 
-def call(cluster: PlayedCluster, plan: Plan, **options: Any) -> dict[str, Any]:
+def call(cluster: PlayedCluster, plan: Plan, *, feed: type[PlayedFeed] = PlayedFeed, **options: Any) -> dict[str, Any]:
     """Execute the plan once, in a process of its own as it were."""
     run = Run(
         cluster,  # type: ignore[arg-type]
@@ -53,7 +55,7 @@ def call(cluster: PlayedCluster, plan: Plan, **options: Any) -> dict[str, Any]:
         clock=cluster.clock,
         sleep=cluster.step,
         lease=PlayedLease(),  # type: ignore[arg-type]
-        watch=lambda gateway, topics: PlayedFeed(cluster),  # type: ignore[arg-type,return-value]
+        watch=lambda gateway, topics: feed(cluster),  # type: ignore[arg-type,return-value]
     )
     return run.execute(lambda text: None)
 
@@ -179,6 +181,26 @@ def test_what_others_migrate_takes_their_slots(cluster: PlayedCluster) -> None:
     result = call(cluster, plan, max_parallel=2)
     assert set(statuses(result).values()) == {"succeeded"}
     assert cluster.most_parallel == 2
+
+
+class LateFeed(PlayedFeed):
+    """After a watch has expired, hands on a list of migrations that was read before the first one was made."""
+
+    late = True
+
+    def poll(self, timeout_seconds: float) -> list[Event]:
+        found = super().poll(timeout_seconds)
+        if self.late and any(event.kind == MIGRATIONS for event in found):
+            self.late = False
+            found.append(Event(MIGRATIONS, SYNC, []))
+        return found
+
+
+def test_a_list_from_before_a_migration_was_made_does_not_end_it(cluster: PlayedCluster) -> None:
+    plan = plan_of(cluster, {"non-critical": [move("m1", "shop/web-01", "worker-10")]})
+    result = call(cluster, plan, feed=LateFeed)
+    assert statuses(result) == {"m1": "succeeded"}
+    assert len(by_id(result, "m1")["attempts"]) == 1
 
 
 def test_a_failure_is_tried_again_and_told_with_all_attempts(cluster: PlayedCluster) -> None:
