@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -158,7 +159,17 @@ def test_a_restart_ends_watches_and_forgets_history(client: Client) -> None:
     assert client.post("/simcluster/restart", {"down_seconds": 0}).status == 200
     assert ended.wait(5)
     thread.join()
+    _await_listening(client)
     assert all_events(client, resourceVersion=start)[0]["object"]["code"] == 410
+
+
+def _await_listening(client: Client) -> None:
+    """Connections drop a moment before the server listens again."""
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            client.get("/livez")
+            return
+        time.sleep(0.01)
 
 
 def test_an_abandoned_watch_is_let_go(local: Any) -> None:
