@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +26,14 @@ print(*sys.version.split()[:1], *[version(name) for name in sys.argv[1:]])
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment below C(.cache)."""
+    """A virtual environment below C(.cache), reached by a path without blanks: ansible-core 2.16 does not quote the
+    interpreter's."""
 
     name: str
 
     @property
     def programs(self) -> Path:
-        return CACHE / self.name / "bin"
+        return _links() / self.name / "bin"
 
     @property
     def python(self) -> Path:
@@ -42,6 +47,15 @@ class Environment:
             [self.python, "-I", "-c", _ASK, *_PACKAGES], capture_output=True, text=True, check=True
         ).stdout
         return dict(zip(("Python", *_PACKAGES), told.split(), strict=True))
+
+
+@functools.cache
+def _links() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="ocpv-compat-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for environment in (NEWEST, OLDEST, OLDEST_MODULES):
+        (folder / environment.name).symlink_to(CACHE / environment.name)
+    return folder
 
 
 NEWEST = Environment("venv")

@@ -83,8 +83,10 @@ def command(
     playbook: str, variables: Mapping[str, Any] | None = None, *arguments: str, programs: Path | None = None
 ) -> list[str]:
     """Return the command line of a playbook run, with the ansible-core beside this Python or that of C(programs)."""
-    program = str((programs or Path(sys.executable).parent) / "ansible-playbook")
-    return [program, playbook, *arguments, "-e", json.dumps(dict(variables or {}))]
+    given = [playbook, *arguments, "-e", json.dumps(dict(variables or {}))]
+    if programs is not None:
+        return [str(programs / "python"), "-m", "ansible", "playbook", *given]
+    return [str(Path(sys.executable).parent / "ansible-playbook"), *given]
 
 
 def start_playbook(
