@@ -18,7 +18,7 @@ from support.start import real_cluster
 
 PLAYBOOK = "ocpv.scale.rebalance"
 SIZES = {
-    "workers": 36, "rhel": 540, "windows": 180, "fedora": 360, "pods": 360,
+    "workers": 42, "rhel": 640, "windows": 210, "fedora": 420, "pods": 360,
     "parallel_per_cluster": 40, "parallel_outbound_per_node": 8,
 }  # fmt: skip
 LEAST_MOVES = 200

@@ -228,6 +228,7 @@ def test_a_lease_left_by_a_process_that_was_killed_when_all_was_done_is_given_ba
     assert scene.holder() == ""
 
 
+@pytest.mark.simulated("the plan is of another scenario, and only simulated clusters of both have the same ids")
 @pytest.mark.parametrize("view", ["v1beta1"], indirect=True)
 def test_killed_where_vms_are_steered_by_their_node_selector(view: Rehearsal, audit: Audit, start: Starter) -> None:
     with start() as first:

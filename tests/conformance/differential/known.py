@@ -17,7 +17,6 @@ _INSTALLED = "the generation counts what happened to the object before, which wa
 _YAML = "no client asks for YAML; the simulated API answers with the same content in JSON"
 _NOT_ACCEPTABLE = "the message lists representations that only watches and binary clients use"
 _DAEMON_SET = "the annotation is a field of an API version that is gone; no client reads it"
-_COMPANION = "who plays KubeVirt's API server beside the real one calls itself as its HTTP library does"
 _NOT_SERVED = "subresources that need a kubelet, or that no client of the collection uses, are not served"
 
 _TABLES = (
@@ -53,7 +52,6 @@ KNOWN: dict[str, Known] = {
     "configmaps-as-yaml": known(_YAML, "1.body", "1.type"),
     "nads-as-yaml": known(_YAML, "1.body", "1.type"),
     "configmaps-as-xml": known(_NOT_ACCEPTABLE, "1.body.message", "1.body.details"),
-    "start-and-stop": known(_COMPANION, "5.body.metadata.managedFields*"),
     "discovery-api-v1": known(_NOT_SERVED, *(
         f"1.resources.{name}"
         for name in (
