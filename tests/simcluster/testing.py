@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import json
 import os
 import shutil
@@ -160,7 +161,7 @@ class Client:
             return error
 
 
-class RunningCluster:
+class RunningCluster(abc.ABC):
     """What tests ask of a cluster, whoever serves it. ``kubeconfig`` is an administrator's."""
 
     def __init__(self) -> None:
@@ -181,46 +182,46 @@ class RunningCluster:
     ) -> None:
         self.stop()
 
+    @abc.abstractmethod
     def start(self) -> Self:
         """Starts the cluster and waits until everything is loaded and the controllers know it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def stop(self) -> None:
         """Ends it; does nothing the second time."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def log(self) -> str:
         """What its programs have written."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def add_token(self, user: str, groups: Sequence[str] = (), expires_seconds: float | None = None) -> str:
         """A token of a user with no rights but those that RBAC objects give; ``expires_seconds`` are the cluster's."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def revoke_token(self, token: str) -> None:
         """Makes a token worthless: its requests are answered with 401 from now on."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def faults(self, *rules: Obj) -> None:
         """Replaces the faults of the API; none of them ends all."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def fired(self) -> list[Obj]:
         """The rules of the API's faults, each with how often it ``met`` a request."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def restart(self, down_seconds: float = 0.0) -> None:
         """Restarts the API server: connections drop, old versions are forgotten; ``down_seconds`` are real."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def forget_requests(self) -> None:
         """Starts counting requests anew."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def requests(self, user: str = ADMIN) -> dict[str, int]:
         """Requests of one user since the start or since they were forgotten, by "<verb> <plural.group>[/<sub>]"."""
-        raise NotImplementedError
 
     @property
     def environment(self) -> dict[str, str]:
