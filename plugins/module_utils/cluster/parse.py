@@ -263,7 +263,10 @@ def parse_data_volume(data_volume: Object) -> DataVolume:
 
 def parse_migration_policy(policy: Object) -> MigrationPolicy:
     spec = dict(policy.get("spec") or {})
-    selectors = spec.pop("selectors", None) or _NOTHING
+    selectors = spec.pop("selectors", None)
+    if selectors == {}:  # unlike no selectors at all, they match everything
+        selectors = {"virtualMachineInstanceSelector": {}}
+    selectors = selectors or _NOTHING
     return MigrationPolicy(
         name=policy["metadata"]["name"],
         vmi_labels=selectors.get("virtualMachineInstanceSelector"),

@@ -50,7 +50,7 @@ def settings_from(hyperconverged: Optional[Object], api_version: str, kubevirt: 
         parallel_outbound_migrations_per_node=int(values[hco.PARALLEL_OUTBOUND_PER_NODE]),
         completion_timeout_per_gib=int(values[hco.COMPLETION_TIMEOUT_PER_GIB]),
         progress_timeout_seconds=int(values[hco.PROGRESS_TIMEOUT]),
-        bandwidth_bytes_per_second=_bandwidth(values[hco.BANDWIDTH]),
+        bandwidth_bytes_per_second=bandwidth_in_force(values[hco.BANDWIDTH]),
         allow_auto_converge=bool(values[hco.ALLOW_AUTO_CONVERGE]),
         allow_post_copy=bool(values[hco.ALLOW_POST_COPY]),
         allow_workload_disruption=bool(disruption),
@@ -81,8 +81,8 @@ def _built_in(kubevirt: Optional[Object]) -> dict[str, Any]:
     return values
 
 
-def _bandwidth(quantity: Any) -> int:
-    """Bytes per second as virt-launcher sets them: whole MiB/s, rounded to nearest, at least one; 0 is no limit.
+def bandwidth_in_force(quantity: Any) -> int:
+    """Return bytes per second as virt-launcher sets them: whole MiB/s, rounded to nearest, at least one; 0 is no limit.
 
     Source: KubeVirt pkg/virt-launcher/virtwrap/converter/vcpu/vcpu.go, QuantityToMebiByte.
     """
@@ -99,7 +99,7 @@ def _differing(wished: Object, applied: Object) -> list[str]:
 
 def _same(name: str, applied: Object, value: Any) -> bool:
     if name == hco.BANDWIDTH:
-        return _bandwidth(applied[name]) == _bandwidth(value)
+        return bandwidth_in_force(applied[name]) == bandwidth_in_force(value)
     return bool(applied[name] == value)
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Mapping, Optional
 
 from ..cluster.model import MigrationSettings, Snapshot, VirtualMachine
+from ..cluster.team_labels import workload_of
 from ..migration.migratability import Verdict, assess_all
-from .duration import DIRTY_RATES, Conditions, Forecast, predict, settings_for
+from ..migration.policies.precedence import settings_for
+from .duration import DIRTY_RATES, Conditions, Forecast, predict
 from .plan import COLD, LIVE
 from .request import OUTBOUND_LIMIT, PlanRequest, limits_in_force
-from .tiers import CRITICAL, DEV_TEST, tier_of, workload_of
+from .tiers import CRITICAL, DEV_TEST, tier_of
 
 # how much a move disturbs, by tier; a cold move stops the VM
 _TIER_WEIGHTS = {DEV_TEST: 1.0, CRITICAL: 2.0}

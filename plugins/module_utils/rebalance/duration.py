@@ -11,11 +11,10 @@ dirties D bytes per second, round i sends M*r^i bytes, r = D/B; it converges onl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Mapping, Optional, Sequence
+from dataclasses import dataclass
+from typing import Mapping, Optional
 
-from ..cluster.model import MigrationPolicy, MigrationSettings, VirtualMachine
-from ..quantity import parse_bytes
+from ..cluster.model import MigrationSettings, VirtualMachine
 from .plan import COLD, Prediction
 
 # Scheduling the target pod and attaching storage and network: 10 of 12 s in the large-scale reference architecture's
@@ -161,46 +160,3 @@ def _predict_live(vm: VirtualMachine, conditions: Conditions) -> Forecast:
 
 def _origin(measured: Optional[float], conditions: Conditions) -> str:
     return "measured" if measured is not None else f"assumed for workload {conditions.workload or 'of no class'}"
-
-
-def settings_for(
-    vm: VirtualMachine,
-    settings: MigrationSettings,
-    policies: Sequence[MigrationPolicy],
-    namespace_labels: Mapping[str, str],
-) -> MigrationSettings:
-    """Return the settings with the one MigrationPolicy applied that matches this VM best.
-
-    Source: KubeVirt pkg/virt-controller/watch/migration/migrationpolicy.go (matchPolicy, countMatchingLabels).
-    """
-    best: Optional[tuple[int, int, str]] = None
-    chosen: Optional[MigrationPolicy] = None
-    labels = vm.instance.labels if vm.instance else vm.template_labels
-    for policy in policies:
-        if policy.vmi_labels is None and policy.namespace_labels is None:
-            continue
-        own = policy.vmi_labels or {}
-        space = policy.namespace_labels or {}
-        if any(labels.get(key) != value for key, value in own.items()):
-            continue
-        if any(namespace_labels.get(key) != value for key, value in space.items()):
-            continue
-        rank = (-len(own) - len(space), -len(own), policy.name)
-        if best is None or rank < best:
-            best, chosen = rank, policy
-    if chosen is None:
-        return settings
-    spec = chosen.spec
-    changes: dict[str, object] = {}
-    if "bandwidthPerMigration" in spec:
-        changes["bandwidth_bytes_per_second"] = parse_bytes(spec["bandwidthPerMigration"])
-    if "completionTimeoutPerGiB" in spec:
-        changes["completion_timeout_per_gib"] = int(spec["completionTimeoutPerGiB"])
-    if "allowAutoConverge" in spec:
-        changes["allow_auto_converge"] = bool(spec["allowAutoConverge"])
-    if "allowPostCopy" in spec:
-        changes["allow_post_copy"] = bool(spec["allowPostCopy"])
-        changes["allow_workload_disruption"] = bool(spec["allowPostCopy"])
-    if "allowWorkloadDisruption" in spec:
-        changes["allow_workload_disruption"] = bool(spec["allowWorkloadDisruption"])
-    return replace(settings, **changes)  # type: ignore[arg-type]

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 from ..cluster.model import Snapshot, VirtualMachine
+from ..cluster.team_labels import label_of
 from ..errors import InvalidInput
-from ..names import TIER, WORKLOAD
+from ..names import TIER
 from .plan import STAGES
 
 DEV_TEST = "dev-test"
@@ -23,27 +22,9 @@ TIERS = tuple(stage for stage in STAGES if stage in (DEV_TEST, NON_CRITICAL, CRI
 def tier_of(snapshot: Snapshot, vm: VirtualMachine, default: str = NON_CRITICAL) -> str:
     """Return the VM's tier: by the label ocpv.scale/tier of the VM's template, the VM, its instance or its namespace,
     the first of these that has it; else C(default). Raises InvalidInput for a value that is no tier."""
-    value = _label(snapshot, vm, TIER)
+    value = label_of(snapshot, vm, TIER)
     if value is None:
         return default
     if value not in TIERS:
         raise InvalidInput(f"label {TIER} of VM {vm.key} or its namespace", value, f"the tiers are {', '.join(TIERS)}")
     return value
-
-
-def workload_of(snapshot: Snapshot, vm: VirtualMachine) -> str:
-    """Return the VM's workload class by the label ocpv.scale/workload, found like the tier; empty if it has none."""
-    return _label(snapshot, vm, WORKLOAD) or ""
-
-
-def _label(snapshot: Snapshot, vm: VirtualMachine, label: str) -> Optional[str]:
-    places = (
-        vm.template_labels,
-        vm.labels,
-        vm.instance.labels if vm.instance else {},
-        snapshot.namespaces.get(vm.namespace, {}),
-    )
-    for labels in places:
-        if label in labels:
-            return labels[label]
-    return None

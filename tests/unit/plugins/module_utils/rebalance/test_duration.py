@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from ansible_collections.ocpv.scale.plugins.module_utils.cluster.model import MigrationPolicy
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.duration import (
     RESUME_SECONDS,
     SINGLE_CHANNEL_BYTES_PER_SECOND,
@@ -13,7 +12,6 @@ from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.duration impo
     completion_timeout_seconds,
     precopy,
     predict,
-    settings_for,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,36 +103,3 @@ def test_a_cold_move_is_downtime():
     prediction = predict(vm("a", "one"), "cold", conditions()).prediction
     assert 30 <= prediction.downtime_seconds == prediction.duration_seconds <= 60
     assert prediction.bytes == 0
-
-
-def policy(name, vmi=None, namespace=None, **spec):
-    return MigrationPolicy(name, vmi, namespace, spec)
-
-
-def test_the_policy_with_most_matching_labels_wins():
-    machine = vm("a", "one", labels={"workload": "db", "team": "x"})
-    space = {"env": "prod"}
-    one = policy("b-one", {"workload": "db"}, completionTimeoutPerGiB=1)
-    two = policy("c-two", {"workload": "db"}, {"env": "prod"}, completionTimeoutPerGiB=2)
-    tie = policy("a-tie", {"team": "x"}, completionTimeoutPerGiB=3)
-    other = policy("d", {"workload": "web"}, completionTimeoutPerGiB=4)
-    none = policy("e", completionTimeoutPerGiB=5)
-    every = policy("f", {}, {}, completionTimeoutPerGiB=6)
-
-    def timeout(*policies):
-        return settings_for(machine, settings(), policies, space).completion_timeout_per_gib
-
-    assert timeout(one, two, other) == 2
-    assert timeout(one, tie) == 3
-    assert timeout(other, none) == 150
-    assert timeout(every, other) == 6
-    assert timeout(every, one) == 1
-
-
-def test_post_copy_of_a_policy_brings_disruption_unless_it_says_otherwise():
-    machine = vm("a", "one", labels={"x": "y"})
-    got = settings_for(machine, settings(), [policy("p", {"x": "y"}, allowPostCopy=True)], {})
-    assert got.allow_post_copy and got.allow_workload_disruption
-    spec = {"allowPostCopy": True, "allowWorkloadDisruption": False, "bandwidthPerMigration": "64Mi"}
-    got = settings_for(machine, settings(), [policy("p", {"x": "y"}, **spec)], {})
-    assert not got.allow_workload_disruption and got.bandwidth_bytes_per_second == 64 * MIB
