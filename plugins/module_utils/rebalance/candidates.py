@@ -13,7 +13,8 @@ from ..cluster.model import MigrationSettings, Snapshot, VirtualMachine
 from ..cluster.team_labels import workload_of
 from ..migration.migratability import Verdict, assess_all
 from ..migration.policies.precedence import settings_for
-from .duration import DIRTY_RATES, Conditions, Forecast, predict
+from ..migration.precopy import DIRTY_RATES
+from .duration import Conditions, Forecast, predict
 from .plan import COLD, LIVE
 from .request import OUTBOUND_LIMIT, PlanRequest, limits_in_force
 from .tiers import CRITICAL, DEV_TEST, tier_of

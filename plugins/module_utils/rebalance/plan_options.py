@@ -11,8 +11,8 @@ from typing import Any, Collection, Mapping, Optional
 from ..cluster.model import Snapshot
 from ..cluster.select import Selection, choose
 from ..errors import InvalidInput
+from ..migration.precopy import DEFAULT_LINK_BYTES_PER_SECOND
 from ..quantity import parse_bytes
-from .duration import DEFAULT_LINK_BYTES_PER_SECOND
 from .plan import COLD, LIVE, MODES
 from .request import BALANCE, GOALS, LIMIT_RANGES, MOVES, ExplicitMove, PlanRequest
 from .rules import BASES, CPU, MEMORY, REQUESTED, RESOURCES

@@ -11,7 +11,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 from ..cluster.model import MigrationSettings, Snapshot
 from ..errors import InvalidInput
-from .duration import DEFAULT_LINK_BYTES_PER_SECOND
+from ..migration.precopy import DEFAULT_LINK_BYTES_PER_SECOND
 from .plan import LIVE, MODES
 from .rules import BASES, REQUESTED, RESOURCES, USED, Rules
 from .tiers import NON_CRITICAL, TIERS

@@ -18,7 +18,7 @@ from ...cluster.gateway import Object
 from ...cluster.model import Migration, MigrationState
 from ...cluster.resources import MIGRATIONS
 from ...errors import ApiError, Conflict, Forbidden, NotFound, Unreachable
-from ..duration import completion_timeout_seconds
+from ...migration.precopy import completion_timeout_seconds
 from ..plan import LIVE, Move
 from ..record import SUCCEEDED, WAITING
 from ..report.model import seconds_between

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
-from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.duration import (
+from ansible_collections.ocpv.scale.plugins.module_utils.migration.precopy import (
     RESUME_SECONDS,
     SINGLE_CHANNEL_BYTES_PER_SECOND,
-    Conditions,
     completion_timeout_seconds,
     precopy,
-    predict,
 )
+from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.duration import Conditions, predict
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.plugins.module_utils.rebalance.builders import GIB, settings, vm
