@@ -24,8 +24,23 @@ CONTENT = DOMAIN + "content"
 COLD_MOVE = DOMAIN + "cold-move"
 # the same for a live move that is steered by the VM's node selector
 STEERED_MOVE = DOMAIN + "steered-move"
+# annotation of the HyperConverged while a window of other migration settings is open: the former ones (JSON)
+MIGRATION_WINDOW = DOMAIN + "migration-window"
+# annotation of the HyperConverged: the number of virt-api replicas that this collection asked for in its JSON patch
+API_REPLICAS = DOMAIN + "virt-api-replicas"
 # annotation of a run's ConfigMap by which people ask it to pause or stop
 REQUEST = DOMAIN + "request"
+
+# label of the node network policy and the network attachment that migration_network writes: the attachment's name
+MIGRATION_NETWORK = DOMAIN + "migration-network"
+# annotation of these: what was there before the first write (JSON), so that removal can restore it
+FORMER = DOMAIN + "former"
+# label of the pods and migrations by which a migration network is tried out
+PROBE = DOMAIN + "probe"
+
+# label of objects that this collection made and may remove when they are not asked for any more
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "ocpv-scale"
 
 STATE_NAMESPACE = "ocpv-scale"
 LEASE = "ocpv-scale-rebalance"
