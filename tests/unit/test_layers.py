@@ -19,6 +19,8 @@ GATEWAYS = (
     "cluster/dump.py",
     "cluster/snapshot_file.py",
     "cluster/source.py",
+    "migration/config/apply/",
+    "migration/network/run/",
     "rebalance/run/",
     "rebalance/report/write.py",
 )

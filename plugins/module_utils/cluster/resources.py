@@ -67,6 +67,7 @@ PERSISTENT_VOLUME_CLAIMS = ResourceType("", "v1", "persistentvolumeclaims", "Per
 PERSISTENT_VOLUMES = ResourceType("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 STORAGE_CLASSES = ResourceType("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
 LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease", namespaced=True)
+DEPLOYMENTS = ResourceType("apps", "v1", "deployments", "Deployment", namespaced=True)
 DAEMON_SETS = ResourceType("apps", "v1", "daemonsets", "DaemonSet", namespaced=True)
 CUSTOM_RESOURCE_DEFINITIONS = ResourceType(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
@@ -88,6 +89,23 @@ MIGRATION_POLICIES = ResourceType(
 DATA_VOLUMES = ResourceType("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume", namespaced=True)
 STORAGE_PROFILES = ResourceType("cdi.kubevirt.io", "v1beta1", "storageprofiles", "StorageProfile", namespaced=False)
 HYPERCONVERGEDS = ResourceType(HYPERCONVERGED_GROUP, "v1", "hyperconvergeds", "HyperConverged", namespaced=True)
+NMSTATE_GROUP = "nmstate.io"
+NODE_NETWORK_POLICIES = ResourceType(
+    NMSTATE_GROUP, "v1", "nodenetworkconfigurationpolicies", "NodeNetworkConfigurationPolicy", namespaced=False
+)
+# these two are served in no other version
+NODE_NETWORK_ENACTMENTS = ResourceType(
+    NMSTATE_GROUP,
+    "v1beta1",
+    "nodenetworkconfigurationenactments",
+    "NodeNetworkConfigurationEnactment",
+    namespaced=False,
+)
+NODE_NETWORK_STATES = ResourceType(NMSTATE_GROUP, "v1beta1", "nodenetworkstates", "NodeNetworkState", namespaced=False)
+NETWORK_ATTACHMENTS = ResourceType(
+    "k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition", namespaced=True
+)
+CLUSTER_NETWORKS = ResourceType("config.openshift.io", "v1", "networks", "Network", namespaced=False)
 KUBE_DESCHEDULERS = ResourceType("operator.openshift.io", "v1", "kubedeschedulers", "KubeDescheduler", namespaced=True)
 NODE_METRICS = ResourceType("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", namespaced=False)
 POD_METRICS = ResourceType("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", namespaced=True)
