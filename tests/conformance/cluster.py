@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import dataclasses
 import hashlib
 import json
 import os
@@ -30,8 +29,9 @@ from simcluster.companion import registration
 from simcluster.companion.lookup import resource_path
 from simcluster.companion.server import AUTHENTICATE, Companion, Server
 from simcluster.controllers import client as controllers_client
-from simcluster.controllers.settings import MODEL, Model
+from simcluster.controllers.settings import MODEL
 from simcluster.loading import all_objects
+from simcluster.quickening import quickened
 from simcluster.schema.registry import Registry
 from simcluster.testing import ADMIN, RunningCluster
 
@@ -335,15 +335,6 @@ class RealCluster(RunningCluster):
                 raise NotStarted(f"the controllers were not ready: {self.log[-3000:]}")
             time.sleep(_POLL_SECONDS)
         return process
-
-
-def quickened(data: dict[str, str], factor: float) -> dict[str, str]:
-    """The migration model's values with durations divided and rates multiplied by a factor."""
-    found = {}
-    for field in dataclasses.fields(Model):
-        value = float(data.get(field.name, getattr(Model(), field.name)))
-        found[field.name] = str(value / factor if field.name.endswith("_seconds") else value * factor)
-    return found
 
 
 async def _install(plane: ControlPlane, registry: Registry, scenario: scenarios.Scenario) -> None:

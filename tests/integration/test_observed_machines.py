@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from simcluster.testing import Client, SimCluster
-from unit.simcluster.flow import eventually
+from simcluster.testing import Client, RunningCluster
+from support.start import start_cluster
+from support.waiting import eventually
 
 Obj = dict[str, Any]
 KUBEVIRT = "/apis/kubevirt.io/v1"
@@ -20,13 +21,13 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[SimCluster]:
-    with SimCluster("small", time_scale=40, tls=False) as running:
+def cluster() -> Iterator[RunningCluster]:
+    with start_cluster("small", time_scale=40, tls=False) as running:
         yield running
 
 
 @pytest.fixture
-def api(cluster: SimCluster) -> Client:
+def api(cluster: RunningCluster) -> Client:
     return cluster.client()
 
 
@@ -367,6 +368,7 @@ class TestOperators:
         eventually(lambda: api.get(HCO).json(), lambda obj: not condition(obj, "TaintedConfiguration"))
         eventually(lambda: self.migrations(api), lambda found: found["progressTimeout"] == 150)
 
+    @pytest.mark.simulated("every virt-handler takes ten seconds of a clock that is real there")
     def test_migration_network_rolls_virt_handler_out(self, api: Client) -> None:
         daemon_set = "/apis/apps/v1/namespaces/openshift-cnv/daemonsets/virt-handler"
         attachment = {
@@ -425,7 +427,7 @@ def test_machines_of_a_removed_node_start_elsewhere(api: Client) -> None:
     assert after["status"]["nodeName"] != node
 
 
-def test_controllers_survive_a_restarted_api_server(cluster: SimCluster, api: Client) -> None:
+def test_controllers_survive_a_restarted_api_server(cluster: RunningCluster, api: Client) -> None:
     name = new_machine(api, "Manual")
     cluster.restart()
     time.sleep(0.5)
@@ -433,7 +435,8 @@ def test_controllers_survive_a_restarted_api_server(cluster: SimCluster, api: Cl
     printable(cluster.client(), name, "Running")
 
 
-def test_controllers_survive_errors_and_lost_watches(cluster: SimCluster, api: Client) -> None:
+@pytest.mark.simulated("the faults of a real API server are played by a proxy, which the controllers do not use")
+def test_controllers_survive_errors_and_lost_watches(cluster: RunningCluster, api: Client) -> None:
     account = "system:serviceaccount:openshift-cnv:kubevirt-"
     users = [f"{account}controller", f"{account}handler", "system:simcluster:controllers"]
     actions: list[Obj] = [
@@ -467,18 +470,3 @@ def test_controllers_survive_errors_and_lost_watches(cluster: SimCluster, api: C
         assert sum(rule["met"] for rule in cluster.fired()) > 3
     finally:
         cluster.faults()
-
-
-def test_nothing_but_heartbeats_is_written_in_the_end(cluster: SimCluster) -> None:
-    def writes() -> Obj:
-        cluster.forget_requests()
-        time.sleep(1.0)
-        return {
-            f"{user}: {what}": count
-            for user, counted in cluster.stats()["users"].items()
-            for what, count in counted["requests"].items()
-            if not what.startswith(("list ", "watch ", "get ", "GET ", "DELETE /simcluster"))
-            and what not in ("patch nodes", "patch nodes/status")
-        }
-
-    eventually(writes, lambda found: not found, 30.0)
