@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import access, applying, deleting, forms, kinds, lists, malformed, virtualization, writes
+from . import access, applying, deleting, forms, kinds, lists, malformed, versions, virtualization, writes
 from .case import Case
 
 CASES: list[Case] = [
     *writes.CASES,
+    *versions.CASES,
     *applying.CASES,
     *deleting.CASES,
     *lists.CASES,
