@@ -21,6 +21,7 @@ GATEWAYS = (
     "cluster/source.py",
     "migration/config/apply/",
     "migration/network/run/",
+    "migration/policies/apply.py",
     "rebalance/run/",
     "rebalance/report/write.py",
 )
