@@ -41,6 +41,8 @@ PROBE = DOMAIN + "probe"
 # label of objects that this collection made and may remove when they are not asked for any more
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "ocpv-scale"
+# annotation of a machine config pool while kubelet_config works on it: how it was before (JSON)
+POOL_RECORD = DOMAIN + "kubelet-rollout"
 
 STATE_NAMESPACE = "ocpv-scale"
 LEASE = "ocpv-scale-rebalance"

@@ -106,6 +106,12 @@ NETWORK_ATTACHMENTS = ResourceType(
     "k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition", namespaced=True
 )
 CLUSTER_NETWORKS = ResourceType("config.openshift.io", "v1", "networks", "Network", namespaced=False)
+MACHINE_CONFIG_POOLS = ResourceType(
+    "machineconfiguration.openshift.io", "v1", "machineconfigpools", "MachineConfigPool", namespaced=False
+)
+KUBELET_CONFIGS = ResourceType(
+    "machineconfiguration.openshift.io", "v1", "kubeletconfigs", "KubeletConfig", namespaced=False
+)
 KUBE_DESCHEDULERS = ResourceType("operator.openshift.io", "v1", "kubedeschedulers", "KubeDescheduler", namespaced=True)
 NODE_METRICS = ResourceType("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", namespaced=False)
 POD_METRICS = ResourceType("metrics.k8s.io", "v1beta1", "pods", "PodMetrics", namespaced=True)
