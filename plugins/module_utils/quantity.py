@@ -35,6 +35,7 @@ _SUFFIXES = {
     "Pi": Decimal(2**50),
     "Ei": Decimal(2**60),
 }
+_RATE = re.compile(r"^(?P<amount>.*?)(?:(?P<bits>bps|bits?/s|b/s|bit|b)|(?:Bps|B/s|B))?$")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _DURATION_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -69,6 +70,16 @@ def parse_bytes(value: Number, option: str = "memory") -> int:
     return _ceiling(_parse(value, option, "byte"))
 
 
+def parse_rate(value: Number, option: str = "bandwidth") -> int:
+    """Return bytes per second of a rate: a quantity of bytes ("3G", "128Mi", "3GB/s"), or of bits where it says so
+    ("25Gbit/s", "25Gbit", "25Gbps"). A small b is a bit. Raises InvalidInput."""
+    match = None if isinstance(value, bool) else _RATE.match("".join(str(value).split()))
+    if not match or not _QUANTITY.match(match["amount"]):
+        raise InvalidInput(option, value, "bytes per second such as 3G or 3GB/s, or bits such as 25Gbit/s, are needed")
+    amount = _parse(match["amount"], option, "byte")
+    return _ceiling(amount / 8 if match["bits"] else amount)
+
+
 def parse_count(value: Number, option: str = "count") -> int:
     """Return the whole number of a countable resource ("1k" -> 1000). Raises InvalidInput."""
     return _ceiling(_parse(value, option, "count"))
@@ -98,6 +109,12 @@ def format_bytes(value: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1024
     raise AssertionError("unreachable")
+
+
+def format_bits(bytes_per_second: float) -> str:
+    """Return a link's rate as people name links: 1.25e9 -> "10 Gbit/s", 12.5e6 -> "100 Mbit/s"."""
+    bits = bytes_per_second * 8
+    return f"{bits / 1e9:.3g} Gbit/s" if bits >= 1e9 else f"{bits / 1e6:.3g} Mbit/s"
 
 
 def format_cpu(millicores: int) -> str:

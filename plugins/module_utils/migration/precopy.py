@@ -126,14 +126,16 @@ def copy_of(vm: VirtualMachine, settings: MigrationSettings, link: float, assume
 
 def course_of(copy: Copy, settings: MigrationSettings) -> Course:
     """Return how the copy goes under the settings: it converges, is helped at the timeout, or is given up."""
-    helped = settings.allow_post_copy or settings.allow_workload_disruption
-    if copy.ratio >= 1 and not settings.allow_auto_converge:
-        rest = copy.size_bytes / copy.bandwidth
-        if not helped:
-            return Course(copy.timeout or rest, 0.0, TOO_DIRTY)
-        # runs into the timeout, then the guest moves (or pauses) and the rest follows
-        return Course(copy.timeout + rest, RESUME_SECONDS if settings.allow_post_copy else rest + RESUME_SECONDS)
-    dirty_rate = min(copy.ratio, _CONVERGED_RATIO) * copy.bandwidth
-    seconds, downtime = precopy(copy.size_bytes, copy.bandwidth, dirty_rate, DOWNTIME_TARGET_SECONDS)
-    too_long = bool(copy.timeout) and seconds > copy.timeout and not helped
-    return Course(seconds, downtime, TOO_LONG if too_long else "")
+    ratio = min(copy.ratio, _CONVERGED_RATIO) if settings.allow_auto_converge else copy.ratio
+    obstacle, seconds, rest = TOO_DIRTY, 0.0, copy.size_bytes / copy.bandwidth
+    if ratio < 1:
+        seconds, downtime = precopy(copy.size_bytes, copy.bandwidth, ratio * copy.bandwidth, DOWNTIME_TARGET_SECONDS)
+        if not copy.timeout or seconds <= copy.timeout:
+            return Course(seconds, downtime)
+        obstacle = TOO_LONG
+    # at the timeout the guest moves (or pauses) and the rest follows
+    if settings.allow_post_copy:
+        return Course(copy.timeout + rest, RESUME_SECONDS)
+    if settings.allow_workload_disruption:
+        return Course(copy.timeout + rest, rest + RESUME_SECONDS)
+    return Course(seconds or copy.timeout or rest, 0.0, obstacle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.ocpv.scale.plugins.module_utils.errors import InvalidInput
 from ansible_collections.ocpv.scale.plugins.module_utils.quantity import (
+    format_bits,
     format_bytes,
     format_cpu,
     format_duration,
@@ -12,6 +13,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils.quantity import (
     parse_count,
     parse_cpu,
     parse_duration,
+    parse_rate,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +90,36 @@ def test_durations_for_people(seconds: float, text: str) -> None:
 )
 def test_bytes_for_people(size: int, text: str) -> None:
     assert format_bytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("25Gbit/s", 3_125_000_000),
+        ("25Gbit", 3_125_000_000),
+        ("25Gbps", 3_125_000_000),
+        ("25 Gb/s", 3_125_000_000),
+        ("25Gb", 3_125_000_000),
+        ("100Mbit/s", 12_500_000),
+        ("9bit/s", 2),
+        ("3G", 3 * 10**9),
+        ("3GB/s", 3 * 10**9),
+        ("3GBps", 3 * 10**9),
+        ("1250Mi", 1250 * 2**20),
+        ("1250MiB/s", 1250 * 2**20),
+        (1000, 1000),
+    ],
+)
+def test_rates_are_bytes_unless_they_say_bits(text: str | int, rate: int) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "fast", "25Gbits", "bit/s", "3GHz", True, "25Gbit/s/s"])
+def test_what_is_no_rate_is_refused(text: str | bool) -> None:
+    with pytest.raises(InvalidInput, match="link: .* bits such as 25Gbit/s"):
+        parse_rate(text, "link")
+
+
+@pytest.mark.parametrize(("rate", "text"), [(1.25e9, "10 Gbit/s"), (12.5e6, "100 Mbit/s"), (3.125e8, "2.5 Gbit/s")])
+def test_links_are_named_in_bits(rate: float, text: str) -> None:
+    assert format_bits(rate) == text

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the ocpv.scale contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How long migrations may take, from what the VMs need at the rate that they get.
+
+Bounds: performance-tuning.md (Timeout Configuration), whose 800 s per GiB is for general workloads; it was written when
+that was the default, and KubeVirt's own is 150 since 1.4.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Iterable, Sequence
+
+from ..precopy import Course, started_gigabytes
+from .facts import Machine
+
+SHORTEST_PER_GIB = 150
+LONGEST_PER_GIB = 800
+# what a policy may give a class of VMs: the longest that is advised, for caches
+LONGEST_POLICY_PER_GIB = 2000
+# a copy may take twice what the model says
+_MARGIN = 2
+_GB = 10**9
+_SHORTEST_PROGRESS = 150
+# performance-tuning.md, Progress Timeout: 200 to 300 s for 50 to 200 GB, 300 to 600 s above; the longest from 500 GB on
+_PROGRESS = ((50, 200), (200, 300), (500, 600))
+
+
+def per_gib_needed(memory_bytes: int, seconds: float) -> int:
+    """Return the completionTimeoutPerGiB that lets a VM of this size copy for twice that long, in steps of 10 s."""
+    return 10 * math.ceil(_MARGIN * seconds / max(1, started_gigabytes(memory_bytes)) / 10)
+
+
+def completion_timeout(copies: Iterable[tuple[Machine, Course]]) -> tuple[int, str]:
+    """Return the completion timeout per GiB in seconds, and why.
+
+    C(copies) are the VMs whose copies converge, each with how its copy goes.
+    """
+    needs = [
+        (per_gib_needed(memory_of(machine), course.seconds), course.seconds, machine.vm.key)
+        for machine, course in copies
+    ]
+    if not needs:
+        return SHORTEST_PER_GIB, f"No VM is known that would need more than KubeVirt's own {SHORTEST_PER_GIB} s per GB."
+    need, seconds, key = max(needs)
+    longest = f"{key} takes longest for its size: about {seconds:.0f} s; twice that is {need} s per started GB"
+    if need <= SHORTEST_PER_GIB:
+        return SHORTEST_PER_GIB, f"{longest}, so KubeVirt's own {SHORTEST_PER_GIB} s are enough and fail early."
+    if need <= LONGEST_PER_GIB:
+        return need, f"{longest}."
+    return LONGEST_PER_GIB, (
+        f"{longest}. Cluster-wide no more than {LONGEST_PER_GIB} s; a MigrationPolicy gives more to those that need it."
+    )
+
+
+def progress_timeout(machines: Sequence[Machine]) -> tuple[int, str]:
+    """Return the progress timeout in seconds, and why; it exists for the whole cluster only."""
+    if not machines:
+        return _SHORTEST_PROGRESS, f"No VM is known that would need more than the usual {_SHORTEST_PROGRESS} s."
+    largest = max(machines, key=lambda machine: (memory_of(machine), machine.vm.key))
+    gigabytes = memory_of(largest) / _GB
+    seconds = _interpolated(gigabytes)
+    return seconds, (
+        f"The largest VM that migrates is {largest.vm.key} with {gigabytes:.0f} GB: 150 s are enough below 50 GB, 200 "
+        f"to 300 s up to 200 GB, 300 to 600 s above. No policy can set it for some VMs only."
+    )
+
+
+def memory_of(machine: Machine) -> int:
+    """Return the guest's memory in bytes."""
+    instance = machine.vm.instance
+    return (instance.spec if instance else machine.vm.spec).guest_memory_bytes
+
+
+def _interpolated(gigabytes: float) -> int:
+    if gigabytes < _PROGRESS[0][0]:
+        return _SHORTEST_PROGRESS
+    for (low, at_low), (high, at_high) in zip(_PROGRESS, _PROGRESS[1:]):
+        if gigabytes < high:
+            return 10 * math.ceil((at_low + (at_high - at_low) * (gigabytes - low) / (high - low)) / 10)
+    return _PROGRESS[-1][1]
