@@ -371,11 +371,13 @@ class TestOperators:
     @pytest.mark.simulated("every virt-handler takes ten seconds of a clock that is real there")
     def test_migration_network_rolls_virt_handler_out(self, api: Client) -> None:
         daemon_set = "/apis/apps/v1/namespaces/openshift-cnv/daemonsets/virt-handler"
+        ipam = {"type": "whereabouts", "range": "10.200.5.0/24"}
+        config = {"cniVersion": "0.3.1", "name": "fast", "type": "macvlan", "master": "ens2f0", "ipam": ipam}
         attachment = {
             "apiVersion": "k8s.cni.cncf.io/v1",
             "kind": "NetworkAttachmentDefinition",
             "metadata": {"name": "fast"},
-            "spec": {"config": "{}"},
+            "spec": {"config": json.dumps(config)},
         }
         network = {"spec": {"virtualization": {"liveMigrationConfig": {"network": "fast"}}}}
         assert api.patch(HCO, network).status == 200

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import kinds
+from .attachments import MIGRATION_INTERFACE
 from .client import Client
 from .informer import Informer, Key
 from .pod import Pod, summarize
@@ -61,6 +62,41 @@ class Migration:
     @property
     def final(self) -> bool:
         return self.phase in FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Enactment:
+    """What is kept of a NodeNetworkConfigurationEnactment beside its bytes."""
+
+    uid: str
+    deleting: bool
+    owners: tuple[str, ...]
+    policy: str
+    node: str
+    generation: int  # of the policy
+    outcome: str  # the condition that is true, empty without one
+
+    @property
+    def final(self) -> bool:
+        return self.outcome in ("Available", "Failing", "Aborted")
+
+
+def enactment_of(obj: Obj) -> Enactment:
+    metadata: Obj = obj["metadata"]
+    labels: dict[str, str] = metadata.get("labels") or {}
+    status: Obj = obj.get("status") or {}
+    true = {each["type"] for each in status.get("conditions") or [] if each["status"] == "True"}
+    # one that fails and is tried again progresses
+    outcome = next((e for e in ("Progressing", "Available", "Failing", "Aborted", "Pending") if e in true), "")
+    return Enactment(
+        uid=metadata["uid"],
+        deleting="deletionTimestamp" in metadata,
+        owners=_owners(metadata),
+        policy=labels.get("nmstate.io/policy", ""),
+        node=labels.get("nmstate.io/node", ""),
+        generation=int(status.get("policyGeneration") or 0),
+        outcome=outcome,
+    )
 
 
 def meta_of(obj: Obj) -> Meta:
@@ -136,6 +172,10 @@ class Caches:
         self.quotas = Informer(client, kinds.RESOURCE_QUOTAS, meta_of)
         self.settings = Informer(client, kinds.CONFIG_MAPS, meta_of, namespace="simcluster")
         self.hyperconvergeds = Informer(client, kinds.hyperconvergeds(hyperconverged_version), meta_of)
+        self.network_policies = Informer(client, kinds.NETWORK_POLICIES, meta_of)
+        self.enactments = Informer(client, kinds.ENACTMENTS, enactment_of)
+        self.network_states = Informer(client, kinds.NETWORK_STATES, meta_of)
+        self.attachments = Informer(client, kinds.ATTACHMENTS, meta_of)
         self._configuration: Obj = {}
         self.kubevirts.on_change(lambda _key, _before, _after: self._read_configuration())
         self.all: list[Informer[Any]] = [value for value in vars(self).values() if isinstance(value, Informer)]
@@ -148,6 +188,13 @@ class Caches:
         self.instances_with_claim = self.instances.index(lambda key, item: ((key[0], claim) for claim in item.claims))
         self.migrations_of = self.migrations.index(lambda key, item: ((key[0], item.instance),))
         self.migrations_in = self.migrations.index(lambda _key, item: (item.phase,))
+        self.handlers_on = self.pods.index(
+            lambda _key, pod: (pod.node,) if pod.plugged and pod.plugged.handler and pod.node else ()
+        )
+        self.plugged: Callable[[Hashable], list[Key]] = self.pods.index(
+            lambda _key, pod: (True,) if pod.plugged else ()
+        )
+        self.enactments_of = self.enactments.index(lambda _key, item: (item.policy,))
         self.migration_with = self.migrations.index(lambda _key, item: (item.uid,))
 
     async def run(self) -> None:
@@ -172,6 +219,39 @@ class Caches:
     def _read_configuration(self) -> None:
         kubevirt = next(self.kubevirts.objects(), {})
         self._configuration = (kubevirt.get("spec") or {}).get("configuration") or {}
+
+    def handler(self, node: str) -> Pod | None:
+        """The virt-handler pod of a node that is ready, or None."""
+        for key in self.handlers_on(node):
+            pod = self.pods.items[key]
+            if pod.ready and not pod.deleting and not pod.final:
+                return pod
+        return None
+
+    def handler_up(self, node: str) -> bool:
+        """Whether virt-handler's pod is ready; in a cluster without its DaemonSet nothing says it is not."""
+        return not self.daemon_sets.items or self.handler(node) is not None
+
+    def migration_address(self, node: str) -> str:
+        """Where virt-handler of a node listens for migrations; empty if that is not known."""
+        pod = self.handler(node)
+        if pod is None or pod.plugged is None:
+            return ""
+        return pod.plugged.address_of(MIGRATION_INTERFACE) or pod.plugged.address
+
+    def plugged_pods(self) -> list[Pod]:
+        """Pods that live and have more to do with networks."""
+        found = (self.pods.items[key] for key in self.plugged(True))
+        return [pod for pod in found if not pod.final]
+
+    def attachment(self, namespace: str, name: str) -> Obj | None:
+        """A NetworkAttachmentDefinition, or None."""
+        return self.attachments.obj((namespace, name))
+
+    def network_state(self, node: str) -> Obj:
+        """What nmstate reports of a node; empty if it reports nothing."""
+        status: Obj = (self.network_states.obj(("", node)) or {}).get("status") or {}
+        return status.get("currentState") or {}
 
     def node_labels(self, name: str) -> dict[str, str]:
         """Labels of a node; none if it does not exist."""

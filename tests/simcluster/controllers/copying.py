@@ -134,6 +134,10 @@ class Migrating:
         await self._patch({}, {"labels": {TARGET_LABEL: None}})
 
     def _address(self) -> str:
+        """Of the target's virt-handler: in the migration network, else its pod's."""
+        known = self._handler.caches.migration_address(self.target)
+        if known:
+            return known
         node = self._handler.caches.nodes.obj(("", self.target)) or {}
         addresses = (node.get("status") or {}).get("addresses") or []
         return next((each["address"] for each in addresses if each["type"] == "InternalIP"), "127.0.0.1")

@@ -52,10 +52,20 @@ class Handler(Controller):
 
     def _pod_changed(self, key: Key, before: Pod | None, after: Pod | None) -> None:
         pod = after or before
+        if pod is not None and pod.plugged is not None and pod.plugged.handler:
+            self._handler_changed(pod.node)
         if pod is not None and pod.launcher is not None:
             self.queue.add((key[0], pod.launcher.instance))
             run = self.migrating.get(pod.launcher.job_uid)
             if run is not None:
+                run.wake.set()
+
+    def _handler_changed(self, node: str) -> None:
+        """virt-handler has gone or come: what waited for it goes on."""
+        for key in self.caches.instances_on(node):
+            self.queue.add(key)
+        for run in self.migrating.values():
+            if node in (run.source, run.target):
                 run.wake.set()
 
     def _faults_changed(self) -> None:

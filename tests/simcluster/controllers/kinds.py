@@ -44,6 +44,12 @@ INSTANCES = Kind("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachine
 MIGRATIONS = Kind("kubevirt.io", "v1", "virtualmachineinstancemigrations", "VirtualMachineInstanceMigration")
 KUBEVIRTS = Kind("kubevirt.io", "v1", "kubevirts", "KubeVirt")
 POLICIES = Kind("migrations.kubevirt.io", "v1alpha1", "migrationpolicies", "MigrationPolicy", False)
+NETWORK_POLICIES = Kind("nmstate.io", "v1", "nodenetworkconfigurationpolicies", "NodeNetworkConfigurationPolicy", False)
+ENACTMENTS = Kind(
+    "nmstate.io", "v1beta1", "nodenetworkconfigurationenactments", "NodeNetworkConfigurationEnactment", False
+)
+NETWORK_STATES = Kind("nmstate.io", "v1beta1", "nodenetworkstates", "NodeNetworkState", False)
+ATTACHMENTS = Kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition")
 DATA_VOLUMES = Kind("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume")
 
 

@@ -16,6 +16,7 @@ from ..clock import Clock
 from .caches import Caches
 from .client import ApiError, Client
 from .controller import Context, Controller
+from .daemon import DaemonSetController
 from .evacuation import EvacuationController
 from .garbage import GarbageCollector
 from .handler import Handler
@@ -24,6 +25,7 @@ from .instance import InstanceController
 from .kubelet import Kubelet
 from .machine import MachineController
 from .migration import MigrationController
+from .nmstate import NmstateHandler
 from .node import NodeController
 from .operator import VirtOperator
 from .quotas import QuotaController
@@ -45,8 +47,10 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     DataVolumeController,
     QuotaController,
     GarbageCollector,
+    DaemonSetController,
     VirtOperator,
     HyperConvergedOperator,
+    NmstateHandler,
 )
 _CONNECTIONS = 48
 

@@ -6,25 +6,24 @@ pkg/virt-operator/resource/apply/apps.go (canary), pkg/virt-operator/resource/ge
 
 from __future__ import annotations
 
-import asyncio
-import math
 from typing import Any
 
 import orjson
 
+from ..scenarios.values import stable_uid
 from . import kinds
-from .client import ApiError
+from .attachments import MIGRATION_INTERFACE, NETWORKS
 from .controller import Controller, with_condition
+from .daemon import DAEMON
 from .informer import Key
-from .node import HEARTBEAT, SCHEDULABLE
+from .node import SCHEDULABLE
+from .pod import Pod
+from .revision import template_revision
 
 Obj = dict[str, Any]
-NETWORK_ANNOTATION = "k8s.v1.cni.cncf.io/networks"
 _FINALIZER = "kubevirt.io/foregroundDeleteKubeVirt"
-_DAEMON = "virt-handler"
 _API = "virt-api"
-_RESTART_SECONDS = 10.0
-_ATTACHMENTS = kinds.Kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition")
+_CANARY_REST = "10%"
 _READY = ("AllComponentsReady", "All components are ready.")
 _UPDATING = ("UpdateInProgress", "Transitioning from previous version to new version.")
 
@@ -37,14 +36,19 @@ class VirtOperator(Controller):
     workers = 1
 
     def register(self) -> None:
-        self._rollout: asyncio.Task[None] | None = None
         self.caches.kubevirts.on_change(lambda key, _before, _after: self.queue.add(key))
         self.settings.on_change(lambda: self.enqueue_all(self.caches.kubevirts))
         self.caches.nodes.on_change(self._node_changed)
+        self.caches.daemon_sets.on_change(lambda _key, _before, _after: self.enqueue_all(self.caches.kubevirts))
+        self.caches.pods.on_change(self._pod_changed)
         self.caches.deployments.on_change(lambda _key, _before, _after: self.enqueue_all(self.caches.kubevirts))
 
     def _node_changed(self, key: Key, before: object, after: object) -> None:
         if before is None or after is None:
+            self.enqueue_all(self.caches.kubevirts)
+
+    def _pod_changed(self, key: Key, before: Pod | None, after: Pod | None) -> None:
+        if after is not None and after.plugged is not None and after.plugged.handler and after.ready:
             self.enqueue_all(self.caches.kubevirts)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -61,15 +65,21 @@ class VirtOperator(Controller):
             await self.patch(self.caches.kubevirts, key, {"metadata": {"finalizers": [*finalizers, _FINALIZER]}})
             return None
         await self._scale(key[0], kubevirt)
-        daemon_set = self.caches.daemon_sets.obj((key[0], _DAEMON))
-        wanted = network_annotation(kubevirt)
-        if daemon_set is not None and (self._rollout is None or self._rollout.done()):
-            if template_annotations(daemon_set).get(NETWORK_ANNOTATION, "") != wanted:
-                await self._tell(key, kubevirt, ready=False)
-                self._rollout = asyncio.get_running_loop().create_task(self._roll_out(key, wanted))
-                return None
-            await self._count(key[0], daemon_set)
-            await self._tell(key, kubevirt, ready=True)
+        daemon_set = self.caches.daemon_sets.obj((key[0], DAEMON))
+        if daemon_set is None:
+            return None
+        status: Obj = kubevirt.get("status") or {}
+        wanted, target = network_annotation(kubevirt), deployment_id(kubevirt)
+        if template_annotations(daemon_set).get(NETWORKS, "") != wanted or status.get("targetDeploymentID") != target:
+            await self._tell(key, kubevirt, target, ready=False)
+            patch = {
+                "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+                "template": {"metadata": {"annotations": {NETWORKS: wanted or None}}},
+            }
+            await self.patch(self.caches.daemon_sets, (key[0], DAEMON), {"spec": patch})
+            return 0.0
+        ready = status.get("observedDeploymentID") == target or await self._rolled_out(key[0], daemon_set)
+        await self._tell(key, kubevirt, target, ready=ready)
         return None
 
     async def _scale(self, namespace: str, kubevirt: Obj) -> None:
@@ -91,7 +101,7 @@ class VirtOperator(Controller):
         if changes:
             await self.patch(self.caches.deployments, key, {"status": changes}, "status")
 
-    async def _tell(self, key: Key, kubevirt: Obj, *, ready: bool) -> None:
+    async def _tell(self, key: Key, kubevirt: Obj, target: str, *, ready: bool) -> None:
         status: Obj = kubevirt.get("status") or {}
         before: list[Obj] = status.get("conditions") or []
         reason = _READY if ready else _UPDATING
@@ -109,86 +119,53 @@ class VirtOperator(Controller):
         generation = kubevirt["metadata"].get("generation", 1)
         if ready and status.get("observedGeneration") != generation:
             changes["observedGeneration"] = generation
+        for name, value in (("targetDeploymentID", target), *((("observedDeploymentID", target),) if ready else ())):
+            if status.get(name) != value:
+                changes[name] = value
         phase = "Deployed" if ready else "Deploying"
         if status.get("phase") != phase:
             changes["phase"] = phase
         if changes:
             await self.patch(self.caches.kubevirts, key, {"status": changes}, "status")
 
-    async def _count(self, namespace: str, daemon_set: Obj, updated: int | None = None, missing: int = 0) -> None:
-        """The DaemonSet's status: one pod per node with a virt-handler."""
-        nodes = self._handler_nodes()
-        ready = sum(self.settings.handler_ready(name) for name in nodes) - missing
-        wanted: Obj = {
-            "observedGeneration": daemon_set["metadata"].get("generation", 1),
-            "currentNumberScheduled": len(nodes),
-            "desiredNumberScheduled": len(nodes),
-            "numberAvailable": ready,
-            "numberMisscheduled": 0,
-            "numberReady": ready,
-            "updatedNumberScheduled": len(nodes) if updated is None else updated,
-        }
-        unavailable = len(nodes) - ready
+    async def _rolled_out(self, namespace: str, daemon_set: Obj) -> bool:
+        """Whether all virt-handlers are new and work. Until then one new pod comes first; once that works a tenth of
+        the nodes at a time follow."""
         status: Obj = daemon_set.get("status") or {}
-        if unavailable or "numberUnavailable" in status:
-            wanted["numberUnavailable"] = unavailable or None
-        patch = {name: value for name, value in wanted.items() if status.get(name) != value}
-        if patch:
-            await self.patch(self.caches.daemon_sets, (namespace, _DAEMON), {"status": patch}, "status")
+        current = status.get("observedGeneration") == daemon_set["metadata"].get("generation", 1)
+        nodes = status.get("desiredNumberScheduled", 0)
+        done = current and status.get("updatedNumberScheduled", 0) == status.get("numberAvailable", 0) == nodes
+        revision = template_revision(daemon_set["spec"]["template"])
+        canary = any(
+            pod.ready and not pod.deleting and pod.plugged is not None and pod.plugged.revision == revision
+            for pod in map(self.caches.pods.items.__getitem__, self._handler_pods())
+        )
+        await self._allow(namespace, daemon_set, _CANARY_REST if canary and not done else 1)
+        return bool(done)
 
-    def _handler_nodes(self) -> list[str]:
-        found = []
-        for node in self.caches.nodes.objects():
-            if HEARTBEAT in (node["metadata"].get("annotations") or {}):
-                found.append(node["metadata"]["name"])
-        return sorted(found)
+    async def _allow(self, namespace: str, daemon_set: Obj, limit: int | str) -> None:
+        """How many virt-handlers may be missing."""
+        rolling: Obj = (daemon_set["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
+        if rolling.get("maxUnavailable") != limit:
+            patch = {"spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": limit}}}}
+            await self.patch(self.caches.daemon_sets, (namespace, DAEMON), patch)
 
-    async def _roll_out(self, key: Key, wanted: str) -> None:
-        """New pods: one canary, then a tenth of the nodes at a time, which take no new machines meanwhile."""
-        try:
-            patch = {"spec": {"template": {"metadata": {"annotations": {NETWORK_ANNOTATION: wanted or None}}}}}
-            await self.patch(self.caches.daemon_sets, (key[0], _DAEMON), patch)
-            nodes = self._handler_nodes()
-            batch = 1
-            done = 0
-            while done < len(nodes):
-                names = nodes[done : done + batch]
-                await asyncio.gather(*(self._schedulable(name, "false") for name in names))
-                await self._count(key[0], self._daemon_set(key), done + len(names), len(names))
-                await self.clock.sleep(_RESTART_SECONDS)
-                while wanted and not await self._attached(key[0], wanted.partition("@")[0]):
-                    await self.clock.sleep(_RESTART_SECONDS)
-                await asyncio.gather(*(self._schedulable(name, "true") for name in names))
-                done += len(names)
-                await self._count(key[0], self._daemon_set(key), done)
-                batch = max(1, math.ceil(len(nodes) / 10))
-        finally:
-            self.queue.add_after(key, 1.0)
-
-    def _daemon_set(self, key: Key) -> Obj:
-        return self.caches.daemon_sets.obj((key[0], _DAEMON)) or {"metadata": {}}
-
-    async def _schedulable(self, name: str, value: str) -> None:
-        if self.settings.handler_ready(name):
-            patch = {"metadata": {"labels": {SCHEDULABLE: value}}}
-            await self.patch(self.caches.nodes, ("", name), patch)
-
-    async def _attached(self, namespace: str, name: str) -> bool:
-        """Whether the network is there for the pod to start; without it the first one never does."""
-        try:
-            await self.client.get(_ATTACHMENTS, namespace, name)
-        except ApiError as error:
-            if error.code == 404:
-                return False
-            raise
-        return True
+    def _handler_pods(self) -> list[Key]:
+        return [key for node in self.caches.nodes.items for key in self.caches.handlers_on(node[1])]
 
 
 def network_annotation(kubevirt: Obj) -> str:
     """What virt-handler's pods are annotated with for the migration network; empty without one."""
     migrations = ((kubevirt.get("spec") or {}).get("configuration") or {}).get("migrations") or {}
     network = migrations.get("network")
-    return f"{network}@migration0" if network else ""
+    return f"{network}@{MIGRATION_INTERFACE}" if network else ""
+
+
+def deployment_id(kubevirt: Obj) -> str:
+    """Names what virt-operator installs: the version and the migration network (pkg/virt-operator/util/config.go)."""
+    status: Obj = kubevirt.get("status") or {}
+    network = network_annotation(kubevirt)
+    return stable_uid("deployment", status.get("targetKubeVirtVersion", ""), *([network] if network else []))
 
 
 def api_replicas(kubevirt: Obj, schedulable_nodes: int) -> int:

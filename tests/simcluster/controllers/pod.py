@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..pod_requests import pod_requests
+from .attachments import NETWORK_STATUS, NETWORKS, Attached, parsed
 
 Obj = dict[str, Any]
 Requests = Mapping[str, int]  # cpu in millicores, everything else in its own unit
@@ -55,6 +56,28 @@ class Launcher:
 
 
 @dataclass(frozen=True, slots=True)
+class Plugged:
+    """What is kept of a pod that has more to do with networks: virt-handler's, probes, those that ask for a second
+    interface."""
+
+    handler: bool
+    probe: bool
+    networks: str  # what it asks for
+    interfaces: tuple[Attached, ...]  # what it has
+    address: str  # in the pod network
+    revision: str  # of the DaemonSet's template
+
+    def address_of(self, interface: str) -> str:
+        """Its address on an interface, empty without one."""
+        return next((each.address for each in self.interfaces if each.interface == interface), "")
+
+
+PROBE_LABEL = "ocpv.scale/probe"
+HANDLER_LABEL = ("kubevirt.io", "virt-handler")
+REVISION_LABEL = "controller-revision-hash"
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
     """A pod. C(node) is empty until it is bound; C(demand) is kept until then."""
 
@@ -76,6 +99,7 @@ class Pod:
     launcher: Launcher | None = None
     claims: tuple[str, ...] = ()
     containers: tuple[tuple[str, str], ...] = ()  # name, image
+    plugged: Plugged | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -145,6 +169,25 @@ def summarize(obj: Obj) -> Pod:
         launcher=launcher,
         claims=claims,
         containers=_share(containers, containers),
+        plugged=None if launcher else _plugged(metadata, status),
+    )
+
+
+def _plugged(metadata: Obj, status: Obj) -> Plugged | None:
+    labels: dict[str, str] = metadata.get("labels") or {}
+    annotations: dict[str, str] = metadata.get("annotations") or {}
+    handler = labels.get(HANDLER_LABEL[0]) == HANDLER_LABEL[1]
+    probe = labels.get(PROBE_LABEL) == "mtu"
+    networks = annotations.get(NETWORKS, "")
+    if not (handler or probe or networks):
+        return None
+    return Plugged(
+        handler=handler,
+        probe=probe,
+        networks=networks,
+        interfaces=tuple(parsed(annotations.get(NETWORK_STATUS, ""))),
+        address=status.get("podIP", ""),
+        revision=labels.get(REVISION_LABEL, ""),
     )
 
 

@@ -9,6 +9,13 @@ C({"vm": "shop/web-*", "probability": 0.5, "times": 3, "effect": "fail", "reason
 Effects: C(fail) (the source reports C(reason)), C(hang) (nothing is copied any more), C(never-ready) (the target pod's
 containers do not start), C(kill-source) and C(kill-target) (that node dies). Key C(nodes) holds a JSON map of node name
 to C(dead) (no kubelet, no virt-handler) or C(handler-not-ready).
+
+Key C(nmstate) holds a JSON list of rules for NodeNetworkConfigurationPolicies:
+C({"node": "worker-0*", "policy": "*", "times": 2, "effect": "fail", "reason": "..."}), effects C(fail) and C(hang).
+Key C(nics) holds a JSON map of node name to network cards that it lacks. Key C(network) holds a JSON map: C(switch_mtu)
+(a number, or a map of node to number) is what the switches let through, C(lost) a list of nodes and addresses that
+nothing reaches. Key C(machine_config) holds a JSON map of node name to the reason why it cannot take a new
+MachineConfig.
 """
 
 from __future__ import annotations
@@ -51,6 +58,11 @@ class Model:
     link_bytes_per_second: float = 2.5e9
     stream_bytes_per_second: float = 1.25e9
     default_dirty_rate: float = 4 * 1024**2
+    nmstate_apply_seconds: float = 5.0
+    nmstate_retry_seconds: float = 1.0
+    probe_seconds: float = 2.0
+    reboot_seconds: float = 90.0
+    drain_retry_seconds: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,11 @@ class Settings:
         self._nodes: dict[str, str] = {}
         self._used: dict[int, int] = {}
         self._decided: dict[str, Fault | None] = {}
+        self._nmstate: list[Obj] = []
+        self._nmstate_used: dict[int, int] = {}
+        self._network: Obj = {}
+        self.missing_nics: dict[str, list[str]] = {}
+        self.machine_config: dict[str, str] = {}
         self._random = random.Random(seed)
         self._listeners: list[Any] = []
         caches.settings.on_change(lambda key, _before, _after: self._read(key))
@@ -89,7 +106,7 @@ class Settings:
         return self.node_state(name) == "dead"
 
     def handler_ready(self, name: str) -> bool:
-        return not self.node_state(name)
+        return not self.node_state(name) and self._caches.handler_up(name)
 
     def kill(self, name: str) -> None:
         """A node dies because a rule says so; it comes back when the faults are written again."""
@@ -116,6 +133,29 @@ class Settings:
             return Fault(rule.get("effect", "fail"), reason, float(rule.get("after_seconds", 1.0)))
         return None
 
+    def nmstate_fault(self, node: str, policy: str) -> Obj | None:
+        """The rule that befalls one attempt to apply a policy on a node."""
+        for number, rule in enumerate(self._nmstate):
+            if not fnmatch.fnmatchcase(node, rule.get("node", "*")):
+                continue
+            if not fnmatch.fnmatchcase(policy, rule.get("policy", "*")):
+                continue
+            if rule.get("times") is not None and self._nmstate_used.get(number, 0) >= rule["times"]:
+                continue
+            self._nmstate_used[number] = self._nmstate_used.get(number, 0) + 1
+            return rule
+        return None
+
+    def switch_mtu(self, node: str) -> int | None:
+        """The largest packet that the switch of a node lets through; None: all."""
+        value = self._network.get("switch_mtu")
+        return value.get(node) if isinstance(value, dict) else value
+
+    def unreachable(self, node: str, address: str) -> bool:
+        """Whether packets to an address of a node are lost."""
+        lost = self._network.get("lost") or []
+        return self.dead(node) or node in lost or address in lost
+
     def _read(self, key: Key) -> None:
         data: dict[str, str] = (self._caches.settings.obj(key) or {}).get("data") or {}
         try:
@@ -124,6 +164,11 @@ class Settings:
             elif key == FAULTS:
                 self._rules = orjson.loads(data.get("migrations") or "[]")
                 self._nodes = orjson.loads(data.get("nodes") or "{}")
+                self._nmstate = orjson.loads(data.get("nmstate") or "[]")
+                self._network = orjson.loads(data.get("network") or "{}")
+                self.missing_nics = orjson.loads(data.get("nics") or "{}")
+                self.machine_config = orjson.loads(data.get("machine_config") or "{}")
+                self._nmstate_used.clear()
                 self._used.clear()
                 self.killed.clear()
         except ValueError as problem:

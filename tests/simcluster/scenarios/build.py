@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import instances, machines, platform, pods, volumes
-from .nodes import node_object
-from .values import INSTALLED_AT, KUBEVIRT_NAMESPACE, Layout, Machine, Obj
+from .networks import node_network_state
+from .nodes import host_ip, node_object
+from .values import INSTALLED_AT, Layout, Machine, Obj
 
 
 def objects(layout: Layout, *, heartbeat: str = INSTALLED_AT) -> Iterator[Obj]:
@@ -20,11 +21,14 @@ def objects(layout: Layout, *, heartbeat: str = INSTALLED_AT) -> Iterator[Obj]:
     kubevirt = platform.kubevirt(layout)
     configuration = kubevirt["spec"]["configuration"]
     yield kubevirt
-    yield from platform.components(layout)
+    components = list(platform.components(layout))
+    yield from components
     yield from platform.network_attachments(layout.machines)
     nodes = {node.name: node_object(node, heartbeat=heartbeat) for node in layout.nodes}
     yield from nodes.values()
-    yield from pods.handler_pods(layout, platform.HANDLER_UID, KUBEVIRT_NAMESPACE)
+    for shape in layout.nodes:
+        yield node_network_state(shape, host_ip(shape), heartbeat=heartbeat)
+    yield from pods.handler_pods(layout, components[0])
     yield from _pools(layout)
     shapes = {node.name: node for node in layout.nodes}
     for number, machine in enumerate(layout.machines):

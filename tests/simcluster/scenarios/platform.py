@@ -30,7 +30,6 @@ SYSTEM_NAMESPACES = (
 )
 HYPERCONVERGED_UID = stable_uid("HyperConverged", HYPERCONVERGED_NAME)
 KUBEVIRT_UID = stable_uid("KubeVirt", KUBEVIRT_NAME)
-HANDLER_UID = stable_uid("DaemonSet", "virt-handler")
 
 
 def namespaces(layout: Layout) -> Iterator[Obj]:
@@ -183,6 +182,7 @@ def components(layout: Layout) -> Iterator[Obj]:
     for the number of replicas)."""
     workers = sum(node.worker for node in layout.nodes)
     labels = {"kubevirt.io": "virt-handler"}
+    requests = {"cpu": "10m", "memory": "325Mi"}
     yield {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
@@ -190,7 +190,10 @@ def components(layout: Layout) -> Iterator[Obj]:
         "spec": {
             "revisionHistoryLimit": 10,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": _component_pod("virt-handler")},
+            "template": {
+                "metadata": {"labels": {**labels, "name": "virt-handler"}},
+                "spec": _component_pod("virt-handler", requests),
+            },
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
         },
         "status": {
@@ -309,12 +312,19 @@ def _component_metadata(name: str, kind: str) -> Obj:
     }
 
 
-def _component_pod(name: str) -> Obj:
+def _component_pod(name: str, requests: dict[str, str] | None = None) -> Obj:
     account = f"kubevirt-{name.removeprefix('virt-')}"
     image = f"registry.example.com/kubevirt/{name}:v1"
     return {
         **POD_DEFAULTS,
-        "containers": [{**CONTAINER_DEFAULTS, "name": name, "image": image, "resources": {}}],
+        "containers": [
+            {
+                **CONTAINER_DEFAULTS,
+                "name": name,
+                "image": image,
+                "resources": {"requests": requests} if requests else {},
+            }
+        ],
         "serviceAccount": account,
         "serviceAccountName": account,
     }

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
+from ..controllers.attachments import NETWORK_STATUS, pod_network_entry
 from ..controllers.launcher import launcher_pod
+from ..controllers.pod import REVISION_LABEL
+from ..controllers.revision import template_revision
 from ..quantity import bytes_text, cpu_text
 from .nodes import host_ip
 from .values import STARTED_AT, Layout, Machine, NodeShape, Obj, owner_reference, stable_suffix, stable_uid
@@ -68,17 +72,51 @@ def running_launcher(machine: Machine, instance: Obj, configuration: Obj, node: 
     return pod
 
 
-def handler_pods(layout: Layout, daemon_set_uid: str, namespace: str) -> Iterator[Obj]:
-    """One virt-handler per worker."""
+def handler_pods(layout: Layout, daemon_set: Obj) -> Iterator[Obj]:
+    """One virt-handler per worker, as C(daemon_set) has made them."""
+    owner = daemon_set["metadata"]
+    template: Obj = daemon_set["spec"]["template"]
     for node in layout.nodes:
         if node.worker:
-            name = f"virt-handler-{stable_suffix('virt-handler', node.name)}"
-            pod = _idle_pod(namespace, name, node, host_ip(node), 10, 325 * 1024**2)
-            pod["metadata"]["labels"] = {"kubevirt.io": "virt-handler", "name": "virt-handler"}
-            pod["metadata"]["ownerReferences"] = [
-                owner_reference("apps/v1", "DaemonSet", "virt-handler", daemon_set_uid)
-            ]
-            yield pod
+            name = f"{owner['name']}-{stable_suffix('virt-handler', node.name)}"
+            address = host_ip(node)
+            yield {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "name": name,
+                    "namespace": owner["namespace"],
+                    "uid": stable_uid("Pod", owner["namespace"], name),
+                    "creationTimestamp": STARTED_AT,
+                    "labels": {**template["metadata"]["labels"], REVISION_LABEL: template_revision(template)},
+                    "annotations": {NETWORK_STATUS: json.dumps([pod_network_entry(address)])},
+                    "ownerReferences": [owner_reference("apps/v1", "DaemonSet", owner["name"], owner["uid"])],
+                },
+                "spec": {**template["spec"], "nodeName": node.name},
+                "status": {
+                    "phase": "Running",
+                    "conditions": [
+                        {"type": kind, "status": "True", "lastProbeTime": None, "lastTransitionTime": STARTED_AT}
+                        for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+                    ],
+                    "containerStatuses": [
+                        {
+                            "name": container["name"],
+                            "ready": True,
+                            "started": True,
+                            "restartCount": 0,
+                            "image": container["image"],
+                            "imageID": f"{container['image'].rpartition(':')[0]}@{_IMAGE_DIGEST}",
+                            "state": {"running": {"startedAt": STARTED_AT}},
+                        }
+                        for container in template["spec"]["containers"]
+                    ],
+                    "hostIP": address,
+                    "podIP": address,
+                    "podIPs": [{"ip": address}],
+                    "startTime": STARTED_AT,
+                },
+            }
 
 
 def idle_pods(layout: Layout, node: NodeShape, count: int, first_number: int) -> Iterator[Obj]:

@@ -220,6 +220,19 @@ MILAN = CpuModel(
 
 
 @dataclass(frozen=True)
+class Nic:
+    """A network card."""
+
+    name: str
+    max_mtu: int = 9978
+    speed_mbit: int = 25_000
+    driver: str = "mlx5_core"
+
+
+NICS = (Nic("ens2f0"), Nic("ens2f1"))
+
+
+@dataclass(frozen=True)
 class NodeShape:
     """A machine of the cluster, as bought and configured."""
 
@@ -236,6 +249,7 @@ class NodeShape:
     labels: tuple[tuple[str, str], ...] = ()
     taints: tuple[tuple[str, str, str], ...] = ()  # key, value, effect
     devices: tuple[tuple[str, int], ...] = ()
+    nics: tuple[Nic, ...] = NICS  # those that nothing uses yet
 
     @property
     def allocatable_cpu_millicores(self) -> int:
