@@ -48,8 +48,8 @@ options:
     type: bool
   dirty_rates:
     description:
-      - How fast guests change their memory, in bytes per second by workload class (label C(ocpv.scale/workload)), such
-        as V({database: 200Mi}). It takes the place of what is assumed for the class.
+      - How fast guests change their memory, in bytes per second by workload class (the label C(ocpv.scale/workload)),
+        such as V(200Mi) for V(database). It takes the place of what is assumed for the class.
     type: dict
     default: {}
 extends_documentation_fragment:
