@@ -25,8 +25,8 @@ options:
   state:
     description:
       - V(present) sets what the other options say.
-      - V(window) does the same, and records before what was there for each setting it touches. Doing it again keeps what
-        was recorded first.
+      - V(window) does the same, and records what was there before for each setting it touches. Doing it again keeps
+        what was recorded first.
       - V(restored) puts back what a window has recorded, and removes the record. A setting that was not set is not set
         afterwards. Without a window nothing is changed.
     type: str
@@ -60,7 +60,7 @@ options:
     type: int
   bandwidth_per_migration:
     description:
-      - The most bytes per second of one migration, as a quantity such as V(64Mi). It is applied in whole MiB per second.
+      - The most bytes per second of one migration, as a quantity such as V(64Mi). It is applied in whole MiB.
       - Name it in O(unset) to have no limit.
     type: str
   completion_timeout_seconds_per_gib:
@@ -115,8 +115,8 @@ options:
   wait:
     description:
       - Whether to wait until the settings are obeyed.
-      - Where nothing had to be changed, only the values of KubeVirt (and for O(network) the rollout of virt-handler) are
-        waited for.
+      - Where nothing had to be changed, only the values of KubeVirt (and for O(network) the rollout of virt-handler)
+        are waited for.
     type: bool
     default: true
   wait_timeout_seconds:

@@ -90,6 +90,17 @@ def overridden(annotations: Mapping[str, str], asked: Sequence[str]) -> frozense
     return frozenset(name for name in asked if whole or f"{parent}/{name}" in paths)
 
 
+def kept_by(owners: Sequence[str]) -> list[Caution]:
+    """Return the caution about a tool that keeps the object, by the signs of it."""
+    if not owners:
+        return []
+    text = (
+        f"The HyperConverged is kept by {', '.join(owners)}, which may change the settings back. Change them there, or "
+        "let it ignore them."
+    )
+    return [Caution("kept_by_others", text)]
+
+
 def of_surroundings(
     ignored: frozenset[str], owners: Sequence[str], window: Optional[Window], config: Mapping[str, Any], state: str
 ) -> list[Caution]:
@@ -106,14 +117,7 @@ def of_surroundings(
                 f"{BY_NAME[name].option} has no effect: the annotation {hco.JSON_PATCH} overrides it.",
             )
         )
-    if owners:
-        found.append(
-            Caution(
-                "kept_by_others",
-                f"The HyperConverged is kept by {', '.join(owners)}, which may change the settings back. Change them "
-                "there, or let it ignore them.",
-            )
-        )
+    found += kept_by(owners)
     if window is not None and state == PRESENT:
         found.append(
             Caution(

@@ -1,0 +1,259 @@
+# Copyright (c) 2026, the ocpv.scale contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""hco_density_config as one call: read, decide, write, read back, wait, tell."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Mapping, Optional
+
+from .... import names
+from ....cluster.gateway import Gateway, Object
+from ....cluster.resources import KUBEVIRTS, NODES, VIRTUAL_MACHINES
+from ....errors import InvalidInput, NotFound, OcpvError
+from ... import hyperconverged as hco
+from ...settings import kubevirt_release
+from ..api_replicas import (
+    PATCHABLE_SINCE,
+    SCHEDULABLE_SINCE,
+    Replicas,
+    asked_replicas,
+    automatic_replicas,
+    dump_operations,
+    read_operations,
+    wanted_replicas,
+    with_replicas,
+    without_replicas,
+)
+from ..cautions import Caution, kept_by
+from ..density import APPLIED_PATHS, FIELDS, DensityWish, density_cautions, parse_density, paths
+from ..owner import signs_of_owner
+from ..settled import Expectation, waiting_for
+from .target import Target, Written, change, find_target
+from .wait import look, wait_until_in_force
+
+SCHEDULABLE = "kubevirt.io/schedulable=true"
+TAINTED = "TaintedConfiguration"
+
+
+def configure_density(module: Any, connect: Callable[[], Gateway]) -> dict[str, Any]:
+    """Do what the options of a module call ask for and return its result. Raises OcpvError."""
+    wish = parse_density(module.params)
+    gateway = connect()
+    target = find_target(gateway, module.params.get("namespace"))
+    operation = DensityOperation(target, wish, check_only=module.check_mode)
+    result = operation.run(
+        module.params["wait"] and not module.check_mode, float(module.params["wait_timeout_seconds"])
+    )
+    for caution in result["cautions"]:
+        module.warn(caution["message"])
+    if not module._diff:
+        del result["diff"]
+    return result
+
+
+class DensityOperation:
+    """One change of the density settings. C(clock) and C(sleep) are given for tests."""
+
+    def __init__(
+        self,
+        target: Target,
+        wish: DensityWish,
+        *,
+        check_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._target = target
+        self._wish = wish
+        self._check_only = check_only
+        self._clock = clock
+        self._sleep = sleep
+        self._facts: Optional[tuple[int, int, Optional[int], Optional[tuple[int, int]]]] = None
+
+    def run(self, wait: bool, timeout_seconds: float) -> dict[str, Any]:
+        """Write what differs and return the result; with C(wait) not before it is obeyed everywhere."""
+        self._facts = self._read_facts()
+        written = change(self._target, self._patch, check_only=self._check_only, sleep=self._sleep)
+        after = self._values(written.after)
+        dropped = [name for name, value in self._wish.values.items() if value not in (None, after[name])]
+        if dropped:
+            raise OcpvError(
+                f"{self._target.location} does not have what was written: "
+                + ", ".join(f"{name} is {after[name]!r}" for name in dropped),
+                hint="Something changes the object on its way, such as an admission webhook.",
+            )
+        result = self._result(written)
+        if wait:
+            result["waited_for"] = self._wait(written, timeout_seconds)
+        return result
+
+    def _read_facts(self) -> tuple[int, int, Optional[int], Optional[tuple[int, int]]]:
+        """The number of VMs, of nodes that count, C(infra.replicas), and KubeVirt's release."""
+        gateway = self._target.gateway
+        try:
+            kubevirt = gateway.get(KUBEVIRTS, hco.KUBEVIRT_NAME, self._target.namespace)
+        except NotFound:
+            kubevirt = {}
+        release = kubevirt_release(str(hco.read_path(kubevirt, ("status",)).get("observedKubeVirtVersion") or ""))
+        # an unknown version is taken for a newer one
+        selector = SCHEDULABLE if release is None or release >= SCHEDULABLE_SINCE else ""
+        machines = len(gateway.list_as(VIRTUAL_MACHINES, _nothing).items)
+        nodes = len(gateway.list_as(NODES, _nothing, label_selector=selector).items)
+        fixed = hco.read_value(kubevirt, hco.KUBEVIRT_INFRA_REPLICAS)
+        return machines, nodes, None if fixed is None else int(fixed), release
+
+    def _values(self, hyperconverged: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: hco.read_value(hyperconverged, path) for name, path in paths(self._target.layout).items()}
+
+    def _replicas(self, hyperconverged: Mapping[str, Any]) -> Replicas:
+        assert self._facts is not None
+        machines, nodes, fixed, _release = self._facts
+        return Replicas(
+            wanted_replicas(machines, self._wish.machines_per_replica),
+            automatic_replicas(nodes),
+            asked_replicas(read_operations(_annotations(hyperconverged))),
+            fixed,
+        )
+
+    def _patch(self, hyperconverged: Object) -> dict[str, Any]:
+        found = self._values(hyperconverged)
+        body: dict[str, Any] = {}
+        for name, path in paths(self._target.layout).items():
+            if name in self._wish.values and found[name] != self._wish.values[name]:
+                body = _merged(body, hco.nested(path, self._wish.values[name]))
+        annotations = self._annotation_changes(hyperconverged)
+        if annotations:
+            body["metadata"] = {"annotations": annotations}
+        return body
+
+    def _annotation_changes(self, hyperconverged: Object) -> dict[str, Optional[str]]:
+        """What of the annotations has to change for the wanted replicas; others' operations stay as they are."""
+        if self._wish.replicas is None:
+            return {}
+        annotations = _annotations(hyperconverged)
+        operations = read_operations(annotations)
+        ours = _ours(annotations)
+        replicas = self._replicas(hyperconverged)
+        others = without_replicas(operations, ours)
+        wanted: Optional[int] = None
+        if self._wish.replicas and replicas.fixed is None and asked_replicas(others) is None:
+            wanted = replicas.wanted if replicas.wanted > replicas.automatic else None
+        if wanted is not None:
+            self._check_release()
+        if wanted == ours and (wanted is None or asked_replicas(operations) == wanted):
+            return {}
+        after = others if wanted is None else with_replicas(operations, wanted, ours)
+        changes: dict[str, Optional[str]] = {names.API_REPLICAS: None if wanted is None else str(wanted)}
+        if after != operations:
+            changes[hco.JSON_PATCH] = dump_operations(after)
+        return changes
+
+    def _check_release(self) -> None:
+        assert self._facts is not None
+        release = self._facts[3]
+        if release is not None and release < PATCHABLE_SINCE:
+            raise InvalidInput(
+                "raise_virt_api",
+                True,
+                "this release of KubeVirt ({}.{}) scales virt-api back to its own number".format(*release),
+                hint="Update to {}.{} or later.".format(*PATCHABLE_SINCE),
+            )
+
+    def _wait(self, written: Written, timeout_seconds: float) -> dict[str, Any]:
+        after = self._values(written.after)
+        operations = read_operations(_annotations(written.after))
+        asked = _ours(_annotations(written.after)) if self._wish.replicas else None
+        where = paths(self._target.layout)
+        fields = [name for name in FIELDS if name in self._wish.values and not _patched(operations, name)]
+        expected = Expectation(
+            {where[name]: after[name] for name in fields},
+            {APPLIED_PATHS[name]: after[name] for name in fields},
+            api_replicas=asked,
+            conditions=written.changed,
+        )
+        if not written.changed and not waiting_for(look(self._target, expected), expected):
+            return {"in_force": True, "waited_seconds": 0}
+        reached = wait_until_in_force(self._target, expected, timeout_seconds, clock=self._clock, sleep=self._sleep)
+        return {"in_force": True, "waited_seconds": round(reached.seconds)}
+
+    def _result(self, written: Written) -> dict[str, Any]:
+        before, after = self._values(written.before), self._values(written.after)
+        annotations = (_annotations(written.before), _annotations(written.after))
+        replicas = (self._replicas(written.before), self._replicas(written.after))
+        changed = [name for name in FIELDS if before[name] != after[name]]
+        if annotations[0].get(hco.JSON_PATCH) != annotations[1].get(hco.JSON_PATCH):
+            changed.append("virt_api_replicas")
+        shown = [
+            {**values, "virt_api_replicas": found.asked, "annotation": text.get(hco.JSON_PATCH)}
+            for values, found, text in zip((before, after), replicas, annotations)
+        ]
+        assert self._facts is not None
+        return {
+            "changed": written.changed,
+            "api_version": self._target.resource.api_version,
+            "namespace": self._target.namespace,
+            "before": before,
+            "after": after,
+            "changed_fields": changed,
+            "virt_api": {**replicas[1].to_dict(), "virtual_machines": self._facts[0], "nodes": self._facts[1]},
+            "cautions": [caution.to_dict() for caution in self._cautions(written, after, replicas[1])],
+            "waited_for": {"in_force": False, "waited_seconds": 0},
+            "diff": {
+                "before_header": self._target.location,
+                "after_header": self._target.location,
+                "before": shown[0],
+                "after": shown[1],
+            },
+        }
+
+    def _cautions(self, written: Written, after: Mapping[str, Any], replicas: Replicas) -> list[Caution]:
+        found = density_cautions(after, self._wish)
+        annotations = _annotations(written.after)
+        if self._wish.replicas and replicas.given < replicas.wanted:
+            why = "infra.replicas of the KubeVirt" if replicas.fixed is not None else f"the annotation {hco.JSON_PATCH}"
+            found.append(
+                Caution(
+                    "too_few_api_replicas",
+                    f"{replicas.wanted} replicas of virt-api are wanted, and {why}, which somebody else has set, gives "
+                    f"{replicas.given}. It is left as it is.",
+                )
+            )
+        if annotations.get(hco.JSON_PATCH) and self._wish.replicas is not None:
+            found.append(
+                Caution(
+                    "tainted",
+                    f"While the annotation {hco.JSON_PATCH} is there, the HyperConverged has the condition {TAINTED} "
+                    "and the alert UnsupportedHCOModification fires: support may ask for it to be removed.",
+                )
+            )
+        return found + kept_by(signs_of_owner(written.before) if written.changed else ())
+
+
+def _annotations(hyperconverged: Mapping[str, Any]) -> Mapping[str, str]:
+    return hco.read_path(hyperconverged, ("metadata", "annotations"))
+
+
+def _ours(annotations: Mapping[str, str]) -> Optional[int]:
+    """The number of replicas that this collection has asked for."""
+    text = annotations.get(names.API_REPLICAS) or ""
+    return int(text) if text.isdigit() else None
+
+
+def _patched(operations: list[dict[str, Any]], name: str) -> bool:
+    path = "/" + "/".join(APPLIED_PATHS[name])
+    return any(path == each["path"] or path.startswith(each["path"] + "/") for each in operations)
+
+
+def _merged(one: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(one)
+    for name, value in other.items():
+        inner = merged.get(name)
+        merged[name] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _nothing(item: Object) -> None:
+    return None
