@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from simcluster.testing import Client, SimCluster
+from simcluster.testing import Client, RunningCluster
+from support.start import start_cluster
 from support.waiting import set_faults
 from unit.simcluster.flow import eventually
 
@@ -28,13 +29,13 @@ WORKERS = 12
 
 
 @pytest.fixture(name="cluster")
-def _cluster() -> Iterator[SimCluster]:
-    with SimCluster("small", time_scale=100, tls=False) as cluster:
+def _cluster() -> Iterator[RunningCluster]:
+    with start_cluster("small", time_scale=100, tls=False) as cluster:
         yield cluster
 
 
 @pytest.fixture(name="api")
-def _api(cluster: SimCluster) -> Client:
+def _api(cluster: RunningCluster) -> Client:
     return cluster.client()
 
 
@@ -186,7 +187,7 @@ class TestPolicies:
         # what a policy has done stays when it goes
         assert interfaces(api, "worker-03")["ens2f0"]["mtu"] == 9000
 
-    def test_a_node_without_the_card_fails_and_the_rest_is_aborted(self, cluster: SimCluster, api: Client) -> None:
+    def test_a_node_without_the_card_fails_and_the_rest_is_aborted(self, cluster: RunningCluster, api: Client) -> None:
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -233,7 +234,7 @@ class TestPolicies:
         done = settle(api, "nowhere")
         assert conditions(done)["Ignored"] == ("True", "NoMatchingNode")
 
-    def test_a_rule_makes_a_node_fail_as_often_as_it_says(self, cluster: SimCluster, api: Client) -> None:
+    def test_a_rule_makes_a_node_fail_as_often_as_it_says(self, cluster: RunningCluster, api: Client) -> None:
         rules = [{"node": "worker-02", "policy": "live-*", "effect": "fail", "reason": "no carrier", "times": 2}]
         body = {"metadata": {"name": "faults"}, "data": {"nmstate": json.dumps(rules)}}
         assert api.post("/api/v1/namespaces/simcluster/configmaps", body).status == 201
@@ -383,7 +384,7 @@ class TestProbes:
             ),
         )
 
-    def test_what_fits_and_what_does_not(self, cluster: SimCluster, api: Client) -> None:
+    def test_what_fits_and_what_does_not(self, cluster: RunningCluster, api: Client) -> None:
         policy(api, "live-migration", *vlan())
         settle(api, "live-migration")
         attachment(api)
@@ -423,7 +424,7 @@ class TestProbes:
 
 
 def test_faults_of_virt_handler_show_on_its_pod() -> None:
-    with SimCluster("small", time_scale=40, tls=False) as cluster:
+    with start_cluster("small", time_scale=40, tls=False) as cluster:
         api = cluster.client()
 
         def ready() -> str:
