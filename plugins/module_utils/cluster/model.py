@@ -167,7 +167,8 @@ class VolumeStatus:
 
 @dataclass(frozen=True)
 class MigrationState:
-    """The last or current migration of a VMI (status.migrationState)."""
+    """The last or current migration of a VMI (status.migrationState). C(configuration) are the settings it was started
+    with, as the API writes them, C(policy) the MigrationPolicy in them."""
 
     migration_uid: str = ""
     source_node: str = ""
@@ -178,6 +179,10 @@ class MigrationState:
     failed: bool = False
     failure_reason: str = ""
     mode: str = ""
+    abort_requested: bool = False
+    target_address: str = ""
+    policy: str = ""
+    configuration: Mapping[str, Any] = field(default_factory=dict)
 
 
 @quick_init
@@ -317,6 +322,8 @@ class Migration:
     state: Optional[MigrationState] = None
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     deleting: bool = False
+    # what it narrows the nodes down to, beside what the VM itself selects
+    added_node_selector: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def final(self) -> bool:

@@ -317,6 +317,10 @@ def parse_migration_state(state: Optional[Object]) -> Optional[MigrationState]:
         failed=bool(state.get("failed")),
         failure_reason=state.get("failureReason") or "",
         mode=state.get("mode") or "",
+        abort_requested=bool(state.get("abortRequested")),
+        target_address=state.get("targetNodeAddress") or "",
+        policy=state.get("migrationPolicyName") or "",
+        configuration=state.get("migrationConfiguration") or {},
     )
 
 
@@ -343,4 +347,5 @@ def parse_migration(migration: Object) -> Migration:
         state=parse_migration_state(status.get("migrationState")),
         conditions=parse_conditions(status.get("conditions")),
         deleting="deletionTimestamp" in metadata,
+        added_node_selector=spec.get("addedNodeSelector") or {},
     )

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Iterable, Mapping, Optional, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from ..cluster.model import Snapshot
 from ..quantity import format_duration
+from ..times import seconds_between
 from .plan import COLD, LIVE, NodeForecast, Plan
 from .request import DRAIN, OUTBOUND_LIMIT, PlanRequest
 
@@ -42,7 +42,7 @@ def cautions(
 
 def _of_the_snapshot(snapshot: Snapshot, created_at: str) -> list[str]:
     found = []
-    age = _seconds_between(snapshot.captured_at, created_at)
+    age = seconds_between(snapshot.captured_at, created_at)
     if age is not None and age > STALE_SECONDS:
         found.append(
             f"The snapshot is {format_duration(age)} old. rebalance_run checks each move again, but the plan may no "
@@ -171,11 +171,3 @@ def _of_moves(snapshot: Snapshot, plan: Plan) -> list[str]:
 def _some(names: Iterable[str]) -> str:
     listed = sorted(names)
     return ", ".join(listed[:_LISTED]) + (f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else "")
-
-
-def _seconds_between(start: str, end: str) -> Optional[float]:
-    try:
-        times = [datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (start, end)]
-        return (times[1] - times[0]).total_seconds()
-    except (ValueError, TypeError):
-        return None

@@ -6,27 +6,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from statistics import mean, median, pstdev
 from typing import Any, Mapping, Optional, Sequence
 
+from ...times import seconds_between
 from ..record import FAILED, SUCCEEDED, Item, RunRecord
 
 FORMAT = "ocpv.scale/report"
 VERSION = 1
 RESOURCES = ("cpu", "memory")
-
-
-def seconds_between(start: str, end: str) -> Optional[float]:
-    """Return the seconds from one RFC 3339 time to another, None if either is missing or not readable."""
-    try:
-        return (_time(end) - _time(start)).total_seconds()
-    except (TypeError, ValueError):
-        return None
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def build_report(record: RunRecord, plan: Optional[Mapping[str, Any]] = None, title: str = "") -> dict[str, Any]:

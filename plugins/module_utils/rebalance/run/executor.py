@@ -15,10 +15,10 @@ from typing import Any, Callable, Optional, Union
 
 from ...cluster import api_errors
 from ...errors import ApiError, Forbidden, OcpvError, Unauthorized, Unreachable
+from ...times import seconds_between
 from .. import record as states
 from ..plan import COLD, LIVE, Move, Plan
 from ..record import Attempt, Item, RunRecord, StageRecord
-from ..report.model import seconds_between
 from . import judge as judging
 from .choose import Starter
 from .crew import Crew

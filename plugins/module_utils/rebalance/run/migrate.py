@@ -19,9 +19,9 @@ from ...cluster.model import Migration, MigrationState
 from ...cluster.resources import MIGRATIONS
 from ...errors import ApiError, Conflict, Forbidden, NotFound, Unreachable
 from ...migration.precopy import completion_timeout_seconds
+from ...times import seconds_between
 from ..plan import LIVE, Move
 from ..record import SUCCEEDED, WAITING
-from ..report.model import seconds_between
 from .crew import Crew
 from .limits import BLOCKING_CONDITIONS
 from .live import SeenMigration
