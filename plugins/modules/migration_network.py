@@ -154,6 +154,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
+    details:
+      - Whether the network is still in use is not looked at, since unsetting it comes first.
   diff_mode:
     support: full
   idempotent:
@@ -298,6 +300,12 @@ before:
       description: The migration network that the HyperConverged names, empty for none.
       type: str
       sample: ""
+former_network:
+  description: With O(state=absent) the migration network that the HyperConverged named before this one was made; may be
+    empty.
+  returned: success
+  type: str
+  sample: ""
 details:
   description: With a failure, C(problems) that were found before anything was changed, or C(nodes) with what nmstate
     said of each, and C(gone_back), whether the former state is in force again.

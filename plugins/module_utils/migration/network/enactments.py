@@ -70,7 +70,7 @@ def policy_selector(policy_name: str) -> str:
 
 
 def progress_of(policy: Object, enactments: Sequence[Object], ready: Iterable[str], unready: Iterable[str]) -> Progress:
-    """Return how far a policy is. C(ready) and C(unready) are names of the nodes that it selects; nmstate leaves out the
+    """Return how far a policy is. C(ready) and C(unready) are names of nodes that it selects; nmstate leaves out the
     latter."""
     generation = policy["metadata"].get("generation", 1)
     by_node = {

@@ -26,14 +26,16 @@ _VIRTUAL = ("bond", "vlan", "linux-bridge", "ovs-bridge", "ovs-interface")
 @dataclass(frozen=True)
 class Former:
     """C(spec) is that of the object before the first write, None if there was no object. C(cards) are state and MTU of
-    the network cards that a policy configures, by name, where all nodes agreed."""
+    the network cards that a policy configures, by name, where all nodes agreed. C(network) is what the HyperConverged
+    named as its migration network when the attachment was made, empty for none."""
 
     spec: Optional[Spec] = None
     cards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    network: str = ""
 
     def text(self) -> str:
         """Return the annotation's value."""
-        return json.dumps({"spec": self.spec, "cards": self.cards}, sort_keys=True)
+        return json.dumps({"spec": self.spec, "cards": self.cards, "network": self.network}, sort_keys=True)
 
 
 def is_owned(item: Optional[Object]) -> bool:
@@ -49,10 +51,10 @@ def former_of(item: Object) -> Former:
     text = (item["metadata"].get("annotations") or {}).get(names.FORMER) or ""
     try:
         document = json.loads(text)
-        spec, cards = document["spec"], document.get("cards") or {}
+        spec, cards, network = document["spec"], document.get("cards") or {}, document.get("network") or ""
     except (ValueError, KeyError, TypeError):
         return Former()
-    return Former(spec if isinstance(spec, dict) else None, cards if isinstance(cards, dict) else {})
+    return Former(spec if isinstance(spec, dict) else None, cards if isinstance(cards, dict) else {}, str(network))
 
 
 def joined_spec(wanted: Spec, present: Optional[Object]) -> Spec:

@@ -84,8 +84,14 @@ class Call:
             if target is not None:
                 told.nodes = self._configure(wanted, facts, policy, target, differs=policy_differs)
             if attachment_differs:
-                former = former_of(attachment) if is_owned(attachment) and attachment else Former(_spec(attachment))
-                put_attachment(self._gateway, wanted.namespace, wanted.name, new_attachment, former, wanted.name)
+                put_attachment(
+                    self._gateway,
+                    wanted.namespace,
+                    wanted.name,
+                    new_attachment,
+                    _attachment_former(wanted, facts, attachment),
+                    wanted.name,
+                )
         return told.result(f"Migration network {wanted.name}", config_of({"spec": new_attachment}))
 
     def _configure(
@@ -127,7 +133,9 @@ class Call:
             attachment = attachment if _unmarks(attachment, attachment_target) else None
         if policy is not None and policy.get("spec") == policy_target and not _unmarks(policy, policy_target):
             policy = None
-        if attachment is not None and attachment_target is None:
+        if attachment is not None:
+            told.former_network = former_of(attachment).network
+        if attachment is not None and attachment_target is None and not self._check_mode:
             self._refuse_in_use(facts, namespace, name)
         if policy is not None:
             self._refuse_masters(facts, namespace, name, policy, policy_target)
@@ -211,6 +219,12 @@ def _policy_former(wanted: Wanted, facts: Facts, policy: Optional[Mapping[str, A
     return Former(_spec(policy), cards)
 
 
+def _attachment_former(wanted: Wanted, facts: Facts, attachment: Optional[Mapping[str, Any]]) -> Former:
+    if attachment is not None and is_owned(attachment):
+        return former_of(attachment)
+    return Former(_spec(attachment), network=facts.network if facts.network != wanted.name else "")
+
+
 def _restored(item: Optional[Mapping[str, Any]], restore: Optional[Mapping[str, Any]], part: str) -> Optional[Spec]:
     if item is None:
         return None
@@ -238,6 +252,7 @@ class _Told:
         self._namespace = namespace
         self.nodes: list[dict[str, str]] = []
         self.lines: list[str] = []
+        self.former_network = ""
         self.diff: list[dict[str, Any]] = []
 
     def policy(self, before: Optional[Mapping[str, Any]], after: Optional[Mapping[str, Any]]) -> None:
@@ -270,5 +285,6 @@ class _Told:
             "nodes": self.nodes,
             "problems": [problem.to_dict() for problem in self._problems],
             "before": self._before,
+            "former_network": self.former_network,
             "diff": self.diff,
         }
