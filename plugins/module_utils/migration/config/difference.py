@@ -16,12 +16,19 @@ from .wish import Wish
 _UNKNOWN_FIELD = re.compile(r'unknown field "([^"]+)"')
 
 
-def patch_for(config: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
-    """Return the merge patch of C(liveMigrationConfig) that turns settings into those asked for; empty if none does."""
+def patch_for(config: Mapping[str, Any], wish: Wish, *, exact: bool = False) -> dict[str, Any]:
+    """Return the merge patch of C(liveMigrationConfig) that turns settings into those asked for; empty if none does.
+
+    C(exact): a value that means the same but is written otherwise differs, too.
+    """
     return {
         name: value
         for name, value in wish.settings.items()
-        if (name in config if value is None else not same(name, config.get(name), value))
+        if (
+            name in config
+            if value is None
+            else config.get(name) != value and (exact or not same(name, config.get(name), value))
+        )
     }
 
 

@@ -95,7 +95,7 @@ class Operation:
         wish, window = self._decided(hyperconverged)
         self._wish = wish
         config = self._target.config(hyperconverged)
-        settings = patch_for(config, wish)
+        settings = patch_for(config, wish, exact=self._options.state == RESTORED)
         body = hco.nested(self._target.layout.live_migration, settings) if settings else {}
         annotation: Any = None
         if self._options.state == WINDOW:
