@@ -89,7 +89,8 @@ options:
     type: str
   test_vm:
     description:
-      - Migrate this VM, V(namespace/name), to see which way it takes. The VM stays on its new node.
+      - Migrate this VM, V(namespace/name), to see which way it takes, if no migration has shown it yet. The VM stays on
+        its new node.
     type: str
   test_timeout_seconds:
     description:
@@ -109,8 +110,6 @@ attributes:
     support: none
   idempotent:
     support: full
-    details:
-      - Only O(test_vm) changes something each time.
   platform:
     support: full
 seealso:

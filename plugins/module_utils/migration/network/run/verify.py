@@ -171,9 +171,6 @@ class Verification:
 
     def _migrations(self, handlers: Sequence[Handler], ranges: Sequence[Network]) -> Check:
         since = self._params["migrations_since"] or max((item.started_at for item in handlers), default="")
-        if self._params["test_vm"] and not self._check_mode:
-            migration = self._migrate(self._params["test_vm"])
-            return check_migrations([migration], ranges, "", asked=True)
         if self._params["migration"]:
             namespace, name = _key("migration", self._params["migration"])
             try:
@@ -182,7 +179,10 @@ class Verification:
                 value = self._params["migration"]
                 raise InvalidInput("migration", value, "there is no such migration") from error
             return check_migrations(found, ranges, "", asked=True)
-        return check_migrations(self._gateway.list(MIGRATIONS).items, ranges, since, asked=False)
+        found = check_migrations(self._gateway.list(MIGRATIONS).items, ranges, since, asked=False)
+        if found.status == UNKNOWN and self._params["test_vm"] and not self._check_mode:
+            return check_migrations([self._migrate(self._params["test_vm"])], ranges, "", asked=True)
+        return found
 
     def _migrate(self, vm: str) -> Object:
         """Migrate a VM and return the migration when it has ended; one that takes too long is cancelled."""
