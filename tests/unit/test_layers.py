@@ -19,6 +19,8 @@ GATEWAYS = (
     "cluster/dump.py",
     "cluster/snapshot_file.py",
     "cluster/source.py",
+    "host/run/",
+    "kubelet/run/",
     "migration/config/apply/",
     "migration/network/run/",
     "migration/policies/apply.py",
