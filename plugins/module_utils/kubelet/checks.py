@@ -109,7 +109,7 @@ def _of_pool(scene: Scene, job: Job, name: str) -> Iterable[Problem]:
     if pool.paused and name not in job.managed and not resumed:
         hint = "Unpause it, or name it in pause: then it is unpaused for its turn and paused again afterwards."
         yield Problem(POOL_PAUSED, f"Pool {name} is paused: no node would be updated.", hint)
-    if step.action != KEEP and not resumed and not pool.paused and not pool.updated:
+    if step.action != KEEP and not resumed and not pool.paused and not pool.settled:
         hint = "Wait until it is updated, or both changes reach its nodes together."
         yield Problem(POOL_UPDATING, f"Pool {name} is updating its nodes already.", hint)
     if step.action in (CREATE, CHANGE):

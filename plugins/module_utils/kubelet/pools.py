@@ -91,11 +91,13 @@ class Pool:
 
     @property
     def updated(self) -> bool:
-        return self.observed and self._is("Updated") and self.target == self.reached
+        """Whether all nodes have its configuration, said after its last change."""
+        return self.observed and self.settled
 
     @property
-    def updating(self) -> bool:
-        return self._is("Updating")
+    def settled(self) -> bool:
+        """The same, as last said."""
+        return self._is("Updated") and self.target == self.reached
 
     @property
     def degraded(self) -> str:
