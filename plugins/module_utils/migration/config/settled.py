@@ -69,12 +69,12 @@ def waiting_for(seen: Seen, expected: Expectation) -> str:
     if behind:
         fields = ", ".join(sorted(f"{path[-1]} is {_text(value)}" for path, value in behind.items()))
         return f"KubeVirt {hco.KUBEVIRT_NAME} does not have the values yet: {fields}"
-    if expected.conditions and not (_observed(seen.kubevirt) and _well(seen.kubevirt)):
-        return f"KubeVirt {hco.KUBEVIRT_NAME} is not through with the change{_said(seen.kubevirt)}"
     if expected.network is not None:
         missing = _rollout(seen.daemon_set, expected.network)
         if missing:
             return missing
+    if expected.conditions and not (_observed(seen.kubevirt) and _well(seen.kubevirt)):
+        return f"KubeVirt {hco.KUBEVIRT_NAME} is not through with the change{_said(seen.kubevirt)}"
     if expected.api_replicas is not None and _ready_replicas(seen.deployment) < expected.api_replicas:
         return f"{_ready_replicas(seen.deployment)} of {expected.api_replicas} replicas of virt-api are ready"
     if expected.conditions and not _well(seen.hyperconverged):

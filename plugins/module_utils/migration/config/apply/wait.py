@@ -25,6 +25,7 @@ WATCHED_SECONDS = 10.0
 _POLL_SECONDS = 1.0
 _UNSCHEDULABLE = "kubevirt.io/schedulable=false"
 _LISTED = 10
+_NOT_RENEWED = "not renewed yet"
 
 
 class ChangedBack(OcpvError):
@@ -120,7 +121,7 @@ def _timed_out(target: Target, expected: Expectation, missing: str, timeout_seco
     details: dict[str, Any] = {"missing": missing}
     stuck = ""
     hint = "The change is written and goes on by itself; run this again to wait on."
-    if expected.network is not None and "virt-handler" in missing:
+    if expected.network is not None:
         pods, nodes = _behind(target, expected.network)
         details.update(pods=pods, nodes=nodes)
         if pods:
@@ -148,7 +149,8 @@ def _behind(target: Target, network: str) -> tuple[list[str], list[str]]:
         nodes += [node["metadata"]["name"] for node in target.gateway.list(NODES, label_selector=_UNSCHEDULABLE).items]
     except ApiError:
         pass  # less is told then
-    return sorted(pods), sorted(nodes)
+    # those that are stuck come before those that wait for them
+    return sorted(pods, key=lambda pod: (_NOT_RENEWED in pod, pod)), sorted(nodes)
 
 
 def _why_behind(pod: Object, wanted: str) -> str:
@@ -161,7 +163,7 @@ def _why_behind(pod: Object, wanted: str) -> str:
     if status.get("phase") != "Running" or conditions.get("Ready", "True") != "True":
         return str(status.get("phase") or "not ready") if status.get("phase") != "Running" else "not ready"
     annotations = pod["metadata"].get("annotations") or {}
-    return "" if str(annotations.get(NETWORK_ANNOTATION) or "") == wanted else "not renewed yet"
+    return "" if str(annotations.get(NETWORK_ANNOTATION) or "") == wanted else _NOT_RENEWED
 
 
 def _listed(names: list[str]) -> str:
