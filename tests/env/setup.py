@@ -35,6 +35,10 @@ SYSTEM_PACKAGES = {
     "/usr/bin/chromium": "chromium",
     "/usr/bin/chromedriver": "chromium-driver",
     "/usr/bin/openssl": "openssl",
+    "/usr/bin/linux.uml": "user-mode-linux",
+    "/usr/sbin/modprobe": "kmod",
+    "/usr/sbin/ethtool": "ethtool",
+    "/usr/bin/ping": "iputils-ping",
 }
 
 

@@ -22,6 +22,7 @@ GATEWAYS = (
     "host/run/",
     "kubelet/run/",
     "migration/config/apply/",
+    "migration/diagnosis/observe.py",
     "migration/network/run/",
     "migration/policies/apply.py",
     "rebalance/run/",
