@@ -13,6 +13,7 @@ from ...errors import InvalidInput
 
 ERROR = "error"
 WARNING = "warning"
+_UNTOUCHED = "Nothing has been changed."
 # how many nodes a message names
 _SHOWN = 10
 
@@ -59,11 +60,10 @@ def refuse(problems: Sequence[Problem]) -> None:
         return
     first = errors[0]
     details = {"problems": [problem.to_dict() for problem in problems]}
-    error = InvalidInput(first.option, first.value, first.allowed, hint=first.remedy, details=details)
+    hint = f"{first.remedy} {_UNTOUCHED}".strip()
+    error = InvalidInput(first.option, first.value, first.allowed, hint=hint, details=details)
     if len(errors) > 1:
         lines = "; ".join(f"({number}) {problem.text}" for number, problem in enumerate(errors, 1))
         error.message = f"The migration network cannot be made for {len(errors)} reasons: {lines}"
-        error.args = (error.message,)
-        error.hint = ""
-    error.message += " Nothing has been changed."
+        error.hint = _UNTOUCHED
     raise error

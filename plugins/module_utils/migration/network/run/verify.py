@@ -179,10 +179,10 @@ class Verification:
                 value = self._params["migration"]
                 raise InvalidInput("migration", value, "there is no such migration") from error
             return check_migrations(found, ranges, "", asked=True)
-        found = check_migrations(self._gateway.list(MIGRATIONS).items, ranges, since, asked=False)
-        if found.status == UNKNOWN and self._params["test_vm"] and not self._check_mode:
+        seen = check_migrations(self._gateway.list(MIGRATIONS).items, ranges, since, asked=False)
+        if seen.status == UNKNOWN and self._params["test_vm"] and not self._check_mode:
             return check_migrations([self._migrate(self._params["test_vm"])], ranges, "", asked=True)
-        return found
+        return seen
 
     def _migrate(self, vm: str) -> Object:
         """Migrate a VM and return the migration when it has ended; one that takes too long is cancelled."""
