@@ -12,6 +12,7 @@ UTILS = ROOT / "plugins" / "module_utils"
 # may talk to the API, read files or know the time
 GATEWAYS = (
     "ansible_support.py",
+    "ceph/run/",
     "cluster/caller.py",
     "cluster/gateway.py",
     "cluster/transport.py",
