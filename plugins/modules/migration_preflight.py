@@ -29,6 +29,8 @@ description:
   - V(permissions) - may this account do what a run does.
   - V(quota) - do resource quotas leave room for the second pod that a VM has while it migrates.
   - V(metrics) - is the usage of nodes and VMs known.
+  - Says why migrations of the selected VMs wait, or have failed within a day, with the evidence for it and the setting
+    that would change it (RV(diagnoses)). KubeVirt keeps the last five ended migrations of each VM.
   - Reads the cluster with list calls, and asks the API server once for each right.
 author:
   - the ocpv.scale contributors (@ocpv)
@@ -173,6 +175,88 @@ checks:
       description: The numbers and names it rests on. Lists of names hold 20 at most.
       type: dict
       sample: {ready: 11, not_ready: [worker-03]}
+diagnoses:
+  description:
+    - Causes of trouble with migrations of the selected VMs, those under way first. A migration may have several causes,
+      the likeliest first. Empty if all migrations go on as they should.
+    - From a dump there are no events and no messages of the scheduler, so that some causes are told less exactly.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the VM.
+      type: str
+      sample: shop
+    name:
+      description: Name of the VM.
+      type: str
+      sample: cache-01
+    migration:
+      description: Name of the VirtualMachineInstanceMigration.
+      type: str
+      sample: kubevirt-migrate-vm-x7k2p
+    phase:
+      description: Its phase.
+      type: str
+      sample: Failed
+    created_at:
+      description: When it was made.
+      type: str
+      sample: "2026-03-01T12:10:00Z"
+    ended_at:
+      description: When it ended; empty if it is under way.
+      type: str
+      sample: "2026-03-01T12:22:12Z"
+    source_node:
+      description: The node it leaves.
+      type: str
+      sample: worker-03
+    target_node:
+      description: The node it goes to; empty if none was chosen.
+      type: str
+      sample: worker-07
+    symptom:
+      description:
+        - What is wrong, for programs.
+        - "Of migrations that wait: V(cluster_limit_reached), V(node_limit_reached), V(quota), V(backoff), V(blocked),
+          V(vm_not_running), V(target_pod_refused), V(not_started), V(target_unschedulable), V(target_cordoned),
+          V(invalid_selector), V(host_model), V(target_pod_starting), V(preparing_stuck)."
+        - "Of others: V(completion_timeout), V(progress_timeout), V(network_saturation), V(virt_handler_not_ready),
+          V(migration_network_unreachable), V(node_lost), V(target_pod_died), V(aborted), V(vm_stopped),
+          V(other_migration), V(source_failed)."
+      type: str
+      sample: completion_timeout
+    likely_cause:
+      description: The cause in a sentence.
+      type: str
+      sample: The guest changes its memory faster than it is copied, so the copy never ends.
+    evidence:
+      description: Facts of the cluster that it rests on, one sentence each.
+      type: list
+      elements: str
+      sample:
+        - "The limit was 720 s: 20 s for each of 36 started GB; it copied for 721 s."
+    settings:
+      description:
+        - Settings that would change it, the best first; may be empty. C(option) is one of C(module)
+          (V(hco_migration_config) for the cluster, V(migration_policy) for some VMs), with its value in force and one
+          that follows from the evidence.
+      type: list
+      elements: dict
+      sample:
+        - module: migration_policy
+          option: allow_auto_converge
+          current: false
+          suggested: true
+    remedy:
+      description: What to do.
+      type: str
+      sample: Allow VMs like this auto-converge by a MigrationPolicy, or move the VM cold.
+    source:
+      description: The guide's section, or the part of KubeVirt, that tells of it.
+      type: str
+      sample: "live-migration guide, Issue 1: Migration Timeout"
 """
 
 from ansible_collections.ocpv.scale.plugins.module_utils import names
@@ -182,6 +266,8 @@ from ansible_collections.ocpv.scale.plugins.module_utils.cluster.select import S
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.source import obtain
 from ansible_collections.ocpv.scale.plugins.module_utils.errors import Forbidden
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.checks_machines import parse_quota
+from ansible_collections.ocpv.scale.plugins.module_utils.migration.diagnosis.cases import Observed, diagnoses, troubled
+from ansible_collections.ocpv.scale.plugins.module_utils.migration.diagnosis.observe import observe
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.preflight import CHECKS, preflight, preflight_result
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.rights import RIGHTS
 
@@ -221,7 +307,13 @@ def check(module, connect):
     rights = ask_rights(gateway, params["state_namespace"]) if gateway else None
     quotas = read_quotas(gateway) if gateway else None
     checks = preflight(snapshot, machines, rights=rights, quotas=quotas)
-    result = {"captured_at": snapshot.captured_at, **preflight_result(checks, params["fail_on"])}
+    keys = {vm.key for vm in machines}
+    observed = observe(gateway, troubled(snapshot, keys)) if gateway else Observed()
+    result = {
+        "captured_at": snapshot.captured_at,
+        "diagnoses": diagnoses(snapshot, keys, observed, quotas),
+        **preflight_result(checks, params["fail_on"]),
+    }
     if not result["passed"]:
         module.fail_json(**result)
     return result

@@ -114,7 +114,7 @@ def check_quota(
         if requests is None or verdicts[vm.key].way not in (LIVE, STORAGE_LIVE):
             continue
         for quota in by_namespace.get(vm.namespace, ()):
-            resource = _exceeded(quota, requests)
+            resource = exceeded(quota, requests)
             if resource:
                 short[vm.key] = f"{quota.name}: {resource}"
     evidence = {"namespaces": some(by_namespace), "without_room": {key: short[key] for key in some(short)}}
@@ -148,7 +148,7 @@ def _hot(node: Node) -> bool:
     )
 
 
-def _exceeded(quota: Quota, requests: Resources) -> str:
+def exceeded(quota: Quota, requests: Resources) -> str:
     """Return the first resource of which the quota has less left than a further pod of this VM needs."""
     for names, parse, needed in (
         (("requests.cpu", "cpu"), parse_cpu, requests.cpu_millicores),

@@ -61,7 +61,7 @@ def progress_timeout(machines: Sequence[Machine]) -> tuple[int, str]:
         return _SHORTEST_PROGRESS, f"No VM is known that would need more than the usual {_SHORTEST_PROGRESS} s."
     largest = max(machines, key=lambda machine: (memory_of(machine), machine.vm.key))
     gigabytes = memory_of(largest) / _GB
-    seconds = _interpolated(gigabytes)
+    seconds = progress_seconds(gigabytes)
     return seconds, (
         f"The largest VM that migrates is {largest.vm.key} with {gigabytes:.0f} GB: 150 s are enough below 50 GB, 200 "
         f"to 300 s up to 200 GB, 300 to 600 s above. No policy can set it for some VMs only."
@@ -74,7 +74,8 @@ def memory_of(machine: Machine) -> int:
     return (instance.spec if instance else machine.vm.spec).guest_memory_bytes
 
 
-def _interpolated(gigabytes: float) -> int:
+def progress_seconds(gigabytes: float) -> int:
+    """Return the progress timeout that a VM of this size needs."""
     if gigabytes < _PROGRESS[0][0]:
         return _SHORTEST_PROGRESS
     for (low, at_low), (high, at_high) in zip(_PROGRESS, _PROGRESS[1:]):
