@@ -45,8 +45,6 @@ def intercept(request: SubresourceRequest, pod: Obj, lookup: admission.Lookup) -
         return None
     status: Obj = instance.get("status") or {}
     node = (pod.get("spec") or {}).get("nodeName", "")
-    if labels.get("kubevirt.io/migrationJobUID") and status.get("nodeName") != node:
-        return _denied("Eviction request for target Pod")
     strategy = (instance.get("spec") or {}).get("evictionStrategy") or cluster_configuration(lookup).get(
         "evictionStrategy"
     )
@@ -62,6 +60,9 @@ def intercept(request: SubresourceRequest, pod: Obj, lookup: admission.Lookup) -
     text = f'Eviction triggered evacuation of VMI "{request.namespace}/{name}"'
     if status.get("evacuationNodeName"):
         return _denied(f"Evacuation in progress: {text}")
+    if status.get("nodeName") != node:
+        # also a source whose guest has just left
+        return _denied("Eviction request for target Pod")
     patch: Obj = {"status": {"evacuationNodeName": node}}
     requested_by = ((request.body or {}).get("metadata") or {}).get("annotations") or {}
     if requested_by.get("requested-by") == _DESCHEDULER:

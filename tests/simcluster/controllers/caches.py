@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,47 @@ def enactment_of(obj: Obj) -> Enactment:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is kept of a Node beside its bytes; a heartbeat changes nothing of it."""
+
+    uid: str
+    deleting: bool
+    owners: tuple[str, ...]
+    created: str
+    labels: Mapping[str, str]
+    ready: bool
+    unschedulable: bool
+    handled: bool  # virt-handler runs or has run there
+    marked: bool  # it has still to be updated
+    config: Mapping[str, str]  # annotations of the machine config daemon, without their prefix
+
+
+MACHINE_CONFIG = "machineconfiguration.openshift.io/"
+
+
+def machine_of(obj: Obj) -> Machine:
+    metadata: Obj = obj["metadata"]
+    annotations: dict[str, str] = metadata.get("annotations") or {}
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return Machine(
+        uid=metadata["uid"],
+        deleting="deletionTimestamp" in metadata,
+        owners=_owners(metadata),
+        created=metadata.get("creationTimestamp", ""),
+        labels=metadata.get("labels") or {},
+        ready=any(each["type"] == "Ready" and each["status"] == "True" for each in conditions),
+        unschedulable=bool((obj.get("spec") or {}).get("unschedulable")),
+        marked=any(each["key"] == "UpdateInProgress" for each in (obj.get("spec") or {}).get("taints") or []),
+        handled="kubevirt.io/heartbeat" in annotations,
+        config={
+            name.removeprefix(MACHINE_CONFIG): value
+            for name, value in annotations.items()
+            if name.startswith(MACHINE_CONFIG)
+        },
+    )
+
+
 def meta_of(obj: Obj) -> Meta:
     metadata: Obj = obj["metadata"]
     return Meta(metadata["uid"], "deletionTimestamp" in metadata, _owners(metadata))
@@ -155,7 +196,7 @@ class Caches:
     """One informer per kind."""
 
     def __init__(self, client: Client, hyperconverged_version: str) -> None:
-        self.nodes = Informer(client, kinds.NODES, meta_of)
+        self.nodes = Informer(client, kinds.NODES, machine_of)
         self.namespaces = Informer(client, kinds.NAMESPACES, meta_of)
         self.pods: Informer[Pod] = Informer(client, kinds.PODS, summarize, whole=False)
         self.claims = Informer(client, kinds.CLAIMS, meta_of)
@@ -176,6 +217,9 @@ class Caches:
         self.enactments = Informer(client, kinds.ENACTMENTS, enactment_of)
         self.network_states = Informer(client, kinds.NETWORK_STATES, meta_of)
         self.attachments = Informer(client, kinds.ATTACHMENTS, meta_of)
+        self.pools = Informer(client, kinds.POOLS, meta_of)
+        self.machine_configs = Informer(client, kinds.MACHINE_CONFIGS, meta_of)
+        self.kubelet_configs = Informer(client, kinds.KUBELET_CONFIGS, meta_of)
         self._configuration: Obj = {}
         self.kubevirts.on_change(lambda _key, _before, _after: self._read_configuration())
         self.all: list[Informer[Any]] = [value for value in vars(self).values() if isinstance(value, Informer)]
@@ -253,7 +297,7 @@ class Caches:
         status: Obj = (self.network_states.obj(("", node)) or {}).get("status") or {}
         return status.get("currentState") or {}
 
-    def node_labels(self, name: str) -> dict[str, str]:
+    def node_labels(self, name: str) -> Mapping[str, str]:
         """Labels of a node; none if it does not exist."""
-        labels: dict[str, str] = ((self.nodes.obj(("", name)) or {}).get("metadata") or {}).get("labels") or {}
-        return labels
+        node = self.nodes.get(("", name))
+        return node.labels if node is not None else {}

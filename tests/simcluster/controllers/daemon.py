@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .caches import Machine
 from .controller import Controller
 from .informer import Key
-from .node import HEARTBEAT, SCHEDULABLE
+from .node import SCHEDULABLE
 from .pod import REVISION_LABEL, Pod
 from .revision import template_revision
 
@@ -38,8 +39,8 @@ class DaemonSetController(Controller):
         if key[1] == DAEMON:
             self.queue.add(key)
 
-    def _node_changed(self, key: Key, before: object, after: object) -> None:
-        if before is None or after is None:
+    def _node_changed(self, key: Key, before: Machine | None, after: Machine | None) -> None:
+        if before is None or after is None or before.handled != after.handled:
             self._look()
 
     def _pod_changed(self, key: Key, before: Pod | None, after: Pod | None) -> None:
@@ -74,11 +75,7 @@ class DaemonSetController(Controller):
         return None
 
     def _nodes(self) -> list[str]:
-        return sorted(
-            node["metadata"]["name"]
-            for node in self.caches.nodes.objects()
-            if HEARTBEAT in (node["metadata"].get("annotations") or {})
-        )
+        return sorted(name for (_, name), node in self.caches.nodes.items.items() if node.handled)
 
     def _pods(self, node: str) -> list[Pod]:
         found = (self.caches.pods.items[key] for key in self.caches.handlers_on(node))

@@ -49,6 +49,9 @@ ENACTMENTS = Kind(
     "nmstate.io", "v1beta1", "nodenetworkconfigurationenactments", "NodeNetworkConfigurationEnactment", False
 )
 NETWORK_STATES = Kind("nmstate.io", "v1beta1", "nodenetworkstates", "NodeNetworkState", False)
+POOLS = Kind("machineconfiguration.openshift.io", "v1", "machineconfigpools", "MachineConfigPool", False)
+MACHINE_CONFIGS = Kind("machineconfiguration.openshift.io", "v1", "machineconfigs", "MachineConfig", False)
+KUBELET_CONFIGS = Kind("machineconfiguration.openshift.io", "v1", "kubeletconfigs", "KubeletConfig", False)
 ATTACHMENTS = Kind("k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition")
 DATA_VOLUMES = Kind("cdi.kubevirt.io", "v1beta1", "datavolumes", "DataVolume")
 

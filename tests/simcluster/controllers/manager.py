@@ -23,7 +23,10 @@ from .handler import Handler
 from .hyperconverged import HyperConvergedOperator
 from .instance import InstanceController
 from .kubelet import Kubelet
+from .kubelet_config import KubeletConfigController
 from .machine import MachineController
+from .machine_config import PoolController
+from .machine_daemon import MachineConfigDaemon
 from .migration import MigrationController
 from .nmstate import NmstateHandler
 from .node import NodeController
@@ -51,6 +54,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     VirtOperator,
     HyperConvergedOperator,
     NmstateHandler,
+    KubeletConfigController,
+    PoolController,
+    MachineConfigDaemon,
 )
 _CONNECTIONS = 48
 

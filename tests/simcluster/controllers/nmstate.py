@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import kinds
-from .caches import Enactment
+from .caches import Enactment, Machine
 from .client import ApiError
-from .controller import Controller, condition_of
+from .controller import Controller
 from .informer import Key
 from .network_state import NmstateError, applied, without
 
@@ -67,8 +67,9 @@ class NmstateHandler(Controller):
         if item is not None:
             self.queue.add(("", item.policy))
 
-    def _node_changed(self, key: Key, before: object, after: object) -> None:
-        self.enqueue_all(self.caches.network_policies)
+    def _node_changed(self, key: Key, before: Machine | None, after: Machine | None) -> None:
+        if before is None or after is None or (before.labels, before.ready) != (after.labels, after.ready):
+            self.enqueue_all(self.caches.network_policies)
         if after is None:
             self.queue.add((_STATES, key[1]))
 
@@ -117,8 +118,8 @@ class NmstateHandler(Controller):
         )
 
     def _ready(self, node: str) -> bool:
-        obj = self.caches.nodes.obj(("", node))
-        return (condition_of(obj or {}, "Ready") or {}).get("status") == "True" and not self.settings.dead(node)
+        known = self.caches.nodes.get(("", node))
+        return known is not None and known.ready and not self.settings.dead(node)
 
     def _done(self, policy: str, node: str, generation: int) -> bool:
         item = self.caches.enactments.get(("", f"{node}.{policy}"))

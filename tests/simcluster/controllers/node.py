@@ -153,8 +153,10 @@ class NodeController(Controller):
             return None
         since = self._dead_since.setdefault(name, self.context.timestamp())
         dead_for = self.context.timestamp() - since
-        if dead_for < _MONITOR_GRACE_SECONDS:
-            return _MONITOR_GRACE_SECONDS - dead_for
+        # a node that is shut down says so
+        grace = 0.0 if name in self.settings.rebooting else _MONITOR_GRACE_SECONDS
+        if dead_for < grace:
+            return grace - dead_for
         if ready["status"] != "Unknown":
             await self._set_ready(key, node, "Unknown", "NodeStatusUnknown", _LOST_MESSAGE)
             return 0.0

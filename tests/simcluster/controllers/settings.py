@@ -63,6 +63,7 @@ class Model:
     probe_seconds: float = 2.0
     reboot_seconds: float = 90.0
     drain_retry_seconds: float = 5.0
+    render_seconds: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Settings:
     def __init__(self, caches: Caches, seed: int = 0) -> None:
         self.model = Model()
         self.killed: dict[str, str] = {}
+        self.rebooting: set[str] = set()
         self._caches = caches
         self._rules: list[Obj] = []
         self._nodes: dict[str, str] = {}
@@ -100,7 +102,7 @@ class Settings:
 
     def node_state(self, name: str) -> str:
         """C(dead), C(handler-not-ready) or nothing."""
-        return self._nodes.get(name) or self.killed.get(name, "")
+        return self._nodes.get(name) or self.killed.get(name, "") or ("dead" if name in self.rebooting else "")
 
     def dead(self, name: str) -> bool:
         return self.node_state(name) == "dead"
@@ -112,6 +114,17 @@ class Settings:
         """A node dies because a rule says so; it comes back when the faults are written again."""
         self.killed[name] = "dead"
         self._tell()
+
+    def reboot(self, name: str) -> None:
+        """A node goes down."""
+        self.rebooting.add(name)
+        self._tell()
+
+    def rebooted(self, name: str) -> None:
+        """It is up again."""
+        if name in self.rebooting:
+            self.rebooting.discard(name)
+            self._tell()
 
     def fault_of(self, key: Key, migration_uid: str) -> Fault | None:
         """The fault that befalls a migration of the machine C(key); decided once per migration."""

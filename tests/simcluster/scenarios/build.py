@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import instances, machines, platform, pods, volumes
+from . import instances, machine_configs, machines, platform, pods, volumes
 from .networks import node_network_state
 from .nodes import host_ip, node_object
 from .values import INSTALLED_AT, Layout, Machine, Obj
@@ -24,7 +24,13 @@ def objects(layout: Layout, *, heartbeat: str = INSTALLED_AT) -> Iterator[Obj]:
     components = list(platform.components(layout))
     yield from components
     yield from platform.network_attachments(layout.machines)
-    nodes = {node.name: node_object(node, heartbeat=heartbeat) for node in layout.nodes}
+    configurations, rendered = machine_configs.configurations(layout)
+    yield from configurations
+    yield from machine_configs.cluster_network()
+    nodes = {
+        node.name: node_object(node, rendered[machine_configs.pool_name(layout, node)], heartbeat=heartbeat)
+        for node in layout.nodes
+    }
     yield from nodes.values()
     for shape in layout.nodes:
         yield node_network_state(shape, host_ip(shape), heartbeat=heartbeat)

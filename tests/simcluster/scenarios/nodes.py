@@ -30,8 +30,8 @@ _HYPERV_FEATURES = (
 _COMMON_FEATURES = ("aes", "avx", "avx2", "sse4.2", "x2apic", "xsave")
 
 
-def node_object(shape: NodeShape, *, heartbeat: str = INSTALLED_AT) -> Obj:
-    """The Node of C(shape); C(heartbeat) is virt-handler's last sign of life (RFC 3339)."""
+def node_object(shape: NodeShape, rendered_config: str, *, heartbeat: str = INSTALLED_AT) -> Obj:
+    """The Node of C(shape) with that MachineConfig; C(heartbeat) is virt-handler's last sign of life (RFC 3339)."""
     labels = {
         "kubernetes.io/hostname": shape.name,
         "kubernetes.io/arch": "amd64",
@@ -41,8 +41,10 @@ def node_object(shape: NodeShape, *, heartbeat: str = INSTALLED_AT) -> Obj:
     }
     annotations = {
         "machineconfiguration.openshift.io/state": "Done",
-        "machineconfiguration.openshift.io/currentConfig": _rendered_config(shape),
-        "machineconfiguration.openshift.io/desiredConfig": _rendered_config(shape),
+        "machineconfiguration.openshift.io/desiredDrain": f"uncordon-{rendered_config}",
+        "machineconfiguration.openshift.io/lastAppliedDrain": f"uncordon-{rendered_config}",
+        "machineconfiguration.openshift.io/currentConfig": rendered_config,
+        "machineconfiguration.openshift.io/desiredConfig": rendered_config,
     }
     devices: dict[str, str] = {}
     if shape.control_plane:
@@ -117,11 +119,6 @@ def node_object(shape: NodeShape, *, heartbeat: str = INSTALLED_AT) -> Obj:
 
 def host_ip(shape: NodeShape) -> str:
     return f"192.168.{216 + shape.index // 250}.{shape.index % 250 + 4}"
-
-
-def _rendered_config(shape: NodeShape) -> str:
-    pool = "master" if shape.control_plane else "worker"
-    return f"rendered-{pool}-{stable_uid('config', pool).replace('-', '')}"
 
 
 def _virtualization_labels(shape: NodeShape) -> dict[str, str]:

@@ -119,6 +119,7 @@ def layout(seed: int = 0, sizes: Sizes = Sizes(), name: str = "reference") -> La
         ),
         pod_cpu_millicores=10,
         pod_memory_bytes=32 * MIB,
+        pools=_ZONES[: sizes.workers],
     )
 
 

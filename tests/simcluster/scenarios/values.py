@@ -289,4 +289,5 @@ class Layout:
     hyperconverged_version: str = "1.19.0"
     kubevirt_version: str = "v1.9.0"
     hyperconverged_versions: tuple[str, ...] = ("v1", "v1beta1")
+    pools: tuple[str, ...] = ()  # machine config pools besides worker and master, by the role label of their nodes
     settings: dict[str, Any] = field(default_factory=dict)

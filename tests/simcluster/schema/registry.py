@@ -94,7 +94,8 @@ class Registry:
         added_node_selector: bool = True,
     ) -> None:
         self._crds: dict[tuple[str, str], _Crd] = {}
-        for path in sorted((_DATA / "crds").glob("*.json")):
+        # "own" are kinds of which only some documented fields are described
+        for path in sorted([*(_DATA / "crds").glob("*.json"), *(_DATA / "own").glob("*.json")]):
             document = json.loads(path.read_text(encoding="utf-8"))
             if path.name == _HYPERCONVERGED:
                 _limit_versions(document, hyperconverged_versions)
