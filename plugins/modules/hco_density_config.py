@@ -139,6 +139,14 @@ after:
   returned: success
   type: dict
   sample: {vmi_cpu_allocation_ratio: 10, memory_overcommit_percentage: 110}
+lines:
+  description: The settings, what has changed, and what to know, as lines for people.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "HyperConverged openshift-cnv/kubevirt-hyperconverged (hco.kubevirt.io/v1):"
+    - "  memory_overcommit_percentage  110   (was 100)"
 changed_fields:
   description: What has changed, or would; C(virt_api_replicas) stands for the annotation.
   returned: success

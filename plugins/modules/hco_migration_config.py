@@ -205,6 +205,14 @@ after:
   sample:
     <<: *settings
     parallel_migrations_per_cluster: 10
+lines:
+  description: The settings, what has changed, and what to know, as lines for people.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "HyperConverged openshift-cnv/kubevirt-hyperconverged (hco.kubevirt.io/v1):"
+    - "  parallel_migrations_per_cluster        10   (was 5)"
 changed_fields:
   description: The settings that have changed, or would.
   returned: success

@@ -31,6 +31,7 @@ from ..cautions import Caution, kept_by
 from ..density import APPLIED_PATHS, FIELDS, DensityWish, density_cautions, parse_density, paths
 from ..owner import signs_of_owner
 from ..settled import Expectation, waiting_for
+from ..told import lines_of
 from .target import Target, Written, change, find_target
 from .wait import look, wait_until_in_force
 
@@ -187,19 +188,26 @@ class DensityOperation:
         if annotations[0].get(hco.JSON_PATCH) != annotations[1].get(hco.JSON_PATCH):
             changed.append("virt_api_replicas")
         shown = [
-            {**values, "virt_api_replicas": found.asked, "annotation": text.get(hco.JSON_PATCH)}
-            for values, found, text in zip((before, after), replicas, annotations)
+            {**values, "virt_api_replicas": counted.asked, "annotation": text.get(hco.JSON_PATCH)}
+            for values, counted, text in zip((before, after), replicas, annotations)
         ]
         assert self._facts is not None
+        machines, nodes = self._facts[:2]
+        found = self._cautions(written, after, replicas[1])
+        note = (
+            f"virt-api: {machines} VMs need {replicas[1].wanted} replicas, the operator makes {replicas[1].automatic} "
+            f"for {nodes} nodes, and there come to be {replicas[1].given}."
+        )
         return {
             "changed": written.changed,
+            "lines": lines_of(self._target.location, before, after, found, [note]),
             "api_version": self._target.resource.api_version,
             "namespace": self._target.namespace,
             "before": before,
             "after": after,
             "changed_fields": changed,
-            "virt_api": {**replicas[1].to_dict(), "virtual_machines": self._facts[0], "nodes": self._facts[1]},
-            "cautions": [caution.to_dict() for caution in self._cautions(written, after, replicas[1])],
+            "virt_api": {**replicas[1].to_dict(), "virtual_machines": machines, "nodes": nodes},
+            "cautions": [caution.to_dict() for caution in found],
             "waited_for": {"in_force": False, "waited_seconds": 0},
             "diff": {
                 "before_header": self._target.location,

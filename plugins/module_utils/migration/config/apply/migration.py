@@ -20,6 +20,7 @@ from ..fields import BY_NAME, by_option, same
 from ..owner import signs_of_owner
 from ..profiles import ADDED_IN, release_of
 from ..settled import Expectation, waiting_for
+from ..told import lines_of, text_of
 from ..window import CLOSED, Window, opened, read_window
 from ..wish import RESTORED, WINDOW, Options, Wish, parse_options
 from .target import Target, Written, change, find_target
@@ -185,16 +186,17 @@ class Operation:
         target = self._target
         before, after = target.config(written.before), target.config(written.after)
         window = read_window(written.after["metadata"])
-        changed = changed_fields(before, after)
+        found = self._cautions(written, before, after)
         return {
             "changed": written.changed,
+            "lines": lines_of(target.location, by_option(before), by_option(after), found, _window_notes(window)),
             "api_version": target.resource.api_version,
             "namespace": target.namespace,
             "before": by_option(before),
             "after": by_option(after),
-            "changed_fields": changed,
+            "changed_fields": changed_fields(before, after),
             "window": window.to_dict() if window else dict(CLOSED),
-            "cautions": [caution.to_dict() for caution in self._cautions(written, before, after)],
+            "cautions": [caution.to_dict() for caution in found],
             "waited_for": {"in_force": False, "waited_seconds": 0, "virt_handler": {}},
             "diff": {
                 "before_header": target.location,
@@ -234,6 +236,13 @@ def operator_version(hyperconverged: Mapping[str, Any]) -> str:
 def _shown(config: Mapping[str, Any], window: Optional[Window]) -> dict[str, Any]:
     shown = dict(by_option(config))
     return {**shown, "window": window.to_dict() if window else dict(CLOSED)}
+
+
+def _window_notes(window: Optional[Window]) -> list[str]:
+    if window is None:
+        return []
+    former = ", ".join(f"{name} {text_of(value)}" for name, value in window.to_dict()["former"].items())
+    return [f"A window is open since {window.opened_at}; state={RESTORED} puts back: {former}."]
 
 
 def _namespaces_with(gateway: Gateway, network: str) -> list[str]:
