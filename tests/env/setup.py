@@ -35,6 +35,8 @@ SYSTEM_PACKAGES = {
     "/usr/bin/chromium": "chromium",
     "/usr/bin/chromedriver": "chromium-driver",
     "/usr/bin/openssl": "openssl",
+    "/usr/lib/cni/macvlan": "containernetworking-plugins",
+    "/usr/sbin/ip": "iproute2",
     "/usr/bin/linux.uml": "user-mode-linux",
     "/usr/sbin/modprobe": "kmod",
     "/usr/sbin/ethtool": "ethtool",
