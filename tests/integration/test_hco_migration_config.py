@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.ocpv.scale.plugins.modules import hco_migration_config
+from ansible_collections.ocpv.scale.plugins.modules import hco_density_config, hco_migration_config
 from simcluster.testing import RunningCluster
-from support.clusters import writes
+from support.clusters import account_token, apply_rights, writes
 from support.settings import NAMESPACE, Platform, meanwhile
 from support.start import start_cluster
 
@@ -212,3 +212,20 @@ def test_an_account_without_rights_is_told_what_it_lacks(platform: Platform, tmp
     result = configure(platform, kubeconfig=str(kubeconfig), **{PER_CLUSTER: 10})
     assert result["error"] == "Forbidden"
     assert "docs/rbac" in result["hint"]
+
+
+def test_the_documented_rights_are_enough(platform: Platform, tmp_path: Any) -> None:
+    apply_rights(platform.cluster)
+    apply_rights(platform.cluster, "configure")
+    token = account_token(platform.cluster, account="configure")
+    account = {"kubeconfig": str(platform.cluster.write_kubeconfig(tmp_path / "kubeconfig", token))}
+    platform.attach("slow")
+    settings = configure(platform, **account, network="slow", wait_timeout_seconds=300)
+    assert settings.get("changed"), settings
+    platform.attach("stuck", master="nic-of-no-node")
+    stuck = configure(platform, **account, network="stuck", wait_timeout_seconds=3)
+    assert stuck["details"]["pods"], stuck
+    assert configure(platform, **account, unset=["all"], wait_timeout_seconds=300)["changed"]
+    density = platform.run(hco_density_config.main, **account, raise_virt_api=True, vms_per_virt_api=40)
+    assert density.get("changed"), density
+    assert platform.run(hco_density_config.main, **account, state="absent")["changed"]

@@ -22,16 +22,16 @@ _PLURALS = {
 }
 
 
-def documented_rights() -> list[dict[str, Any]]:
-    """Return the objects of docs/rbac/rebalance.yaml."""
-    items: list[dict[str, Any]] = yaml.safe_load((ROOT / "docs" / "rbac" / "rebalance.yaml").read_text())["items"]
+def documented_rights(name: str = "rebalance") -> list[dict[str, Any]]:
+    """Return the objects of docs/rbac/<name>.yaml."""
+    items: list[dict[str, Any]] = yaml.safe_load((ROOT / "docs" / "rbac" / f"{name}.yaml").read_text())["items"]
     return items
 
 
-def apply_rights(cluster: RunningCluster, *, without: tuple[str, ...] = ()) -> None:
-    """Create what docs/rbac/rebalance.yaml holds, except bindings of the names C(without)."""
+def apply_rights(cluster: RunningCluster, name: str = "rebalance", *, without: tuple[str, ...] = ()) -> None:
+    """Create what docs/rbac/<name>.yaml holds, except bindings of the names C(without)."""
     client = cluster.client()
-    for item in documented_rights():
+    for item in documented_rights(name):
         if item["kind"].endswith("Binding") and item["metadata"]["name"] in without:
             continue
         path = _PLURALS[item["kind"]].format(item["metadata"].get("namespace", ""))
@@ -39,14 +39,14 @@ def apply_rights(cluster: RunningCluster, *, without: tuple[str, ...] = ()) -> N
         assert answer.status == 201, answer.body
 
 
-def account_token(cluster: RunningCluster, expires_seconds: int = 3600) -> str:
-    """Return a token of the documented service account, as C(oc create token) gets it."""
+def account_token(cluster: RunningCluster, expires_seconds: int = 3600, account: str = "rebalance") -> str:
+    """Return a token of a documented service account, as C(oc create token) gets it."""
     body = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
         "spec": {"expirationSeconds": expires_seconds},
     }
-    path = f"/api/v1/namespaces/{STATE_NAMESPACE}/serviceaccounts/rebalance/token"
+    path = f"/api/v1/namespaces/{STATE_NAMESPACE}/serviceaccounts/{account}/token"
     answer = cluster.client().post(path, body)
     assert answer.status == 201, answer.body
     return str(answer.json()["status"]["token"])
