@@ -96,7 +96,8 @@ def below(root: str, path: str) -> str:
 def only_one(state_file: str, *, make: bool) -> Iterator[None]:
     """Keep other runs away by a lock on the directory of the state file, which is made if C(make).
 
-    Raises InvalidInput if it cannot be made, and OcpvError if another run holds it.
+    The collection's own directory is removed again if it is empty at the end. Raises InvalidInput if it cannot be made,
+    and OcpvError if another run holds it.
     """
     directory = os.path.dirname(os.path.abspath(state_file))
     try:
@@ -119,16 +120,10 @@ def only_one(state_file: str, *, make: bool) -> Iterator[None]:
             ) from error
         yield
     finally:
+        if make and os.path.basename(directory) == OWN_DIRECTORY:
+            with contextlib.suppress(OSError):  # it is not empty as long as there is a state file
+                os.rmdir(directory)
         os.close(handle)
-
-
-def remove_state(path: str) -> None:
-    """Remove a state file, and the collection's own directory if that is empty then."""
-    remove(path)
-    directory = os.path.dirname(path)
-    if os.path.basename(directory) == OWN_DIRECTORY:
-        with contextlib.suppress(OSError):
-            os.rmdir(directory)
 
 
 def _sysctl_file(root: str, path: str) -> Optional[SysctlFile]:

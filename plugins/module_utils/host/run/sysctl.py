@@ -143,7 +143,7 @@ class _Host:
         if wanted == now:
             return
         if not wanted.keys and not wanted.files:
-            files.remove_state(self.state_file)
+            files.remove(self.state_file)
         else:
             files.write(self._module, self.state_file, FileFacts(wanted.to_text(), 0o600, os.geteuid(), os.getegid()))
 
@@ -175,7 +175,8 @@ class _Undo:
         left = []
         for path, facts in reversed(self._files):
             try:
-                self._write(path, facts)
+                if files.facts(files.below(self._root, path)) != facts:
+                    self._write(path, facts)
             except OcpvError:
                 left.append(path)
         return left + [key for key, before in reversed(self._keys) if self._kernel.write(key, before)]
