@@ -81,7 +81,7 @@ options:
     type: list
     elements: str
     default: []
-  accept:
+  accept_problems:
     description:
       - What does not keep the change from being made.
       - V(pool_degraded) is a pool that is degraded; V(pool_updating) one whose nodes are updating already;
@@ -222,7 +222,7 @@ problems:
   elements: dict
   contains:
     code:
-      description: What O(accept) takes; V(pool_paused) cannot be accepted.
+      description: What O(accept_problems) takes; V(pool_paused) cannot be accepted.
       type: str
       sample: vms_not_evictable
     message:
@@ -234,7 +234,7 @@ problems:
       type: str
       sample: Stop them, make them migratable, or set their evictionStrategy to LiveMigrateIfPossible or None.
     accepted:
-      description: Whether O(accept) names it.
+      description: Whether O(accept_problems) names it.
       type: bool
       sample: false
 cautions:
@@ -264,7 +264,7 @@ def main():
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "name": {"type": "str"},
             "pause": {"type": "list", "elements": "str", "default": []},
-            "accept": {"type": "list", "elements": "str", "choices": list(ACCEPTABLE), "default": []},
+            "accept_problems": {"type": "list", "elements": "str", "choices": list(ACCEPTABLE), "default": []},
             "node_timeout_seconds": {"type": "int", "default": 3600},
             "pool_timeout_seconds": {"type": "int", "default": 86400},
         },

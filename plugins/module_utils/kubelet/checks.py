@@ -36,7 +36,7 @@ _NAMES_TOLD = 10
 
 @dataclass(frozen=True)
 class Problem:
-    """What stands against it. C(code) is what the option accept takes."""
+    """What stands against it. C(code) is what the option accept_problems takes."""
 
     code: str
     message: str

@@ -11,7 +11,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ...cluster.gateway import Gateway
 from ...errors import InvalidInput
-from ..checks import Job, Problem, Scene, cautions, check_pools, problems
+from ..checks import ACCEPTABLE, Job, Problem, Scene, cautions, check_pools, problems
 from ..objects import CREATE, KEEP, REMOVE, object_name, step_for
 from ..pools import UPDATED, node_document
 from ..values import kubelet_values
@@ -35,9 +35,9 @@ def run(module: Any, connect: Callable[[], Gateway]) -> Result:
     patience = Patience(
         pool_seconds=params["pool_timeout_seconds"],
         node_seconds=params["node_timeout_seconds"],
-        accept_degraded="pool_degraded" in params["accept"],
+        accept_degraded="pool_degraded" in params["accept_problems"],
     )
-    call = Call(connect(), names, values, params["pause"], params["accept"], patience)
+    call = Call(connect(), names, values, params["pause"], params["accept_problems"], patience)
     result = call.make(check_mode=module.check_mode)
     for caution in result["cautions"]:
         module.warn(caution)
@@ -91,9 +91,7 @@ class Call:
         }
         refused = [problem for problem in against if not problem.accepted]
         if refused:
-            result["msg"] = " ".join(
-                ["Nothing was changed.", *(f"{each.message} {each.hint} (accept: {each.code})" for each in refused)]
-            )
+            result["msg"] = " ".join(["Nothing was changed.", *map(_told, refused)])
             return result
         for step in steps.values():
             write_step(self._gateway, step, dry_run=True)
@@ -117,6 +115,11 @@ class Call:
             "msg": " ".join(f"{report.error} {report.hint}".strip() for report in bad if report.status == FAILED),
             "pools": [_ended(told.get(report.pool) or _empty(scene, report.pool), report) for report in reports],
         }
+
+
+def _told(problem: Problem) -> str:
+    accepting = f" (accept_problems: {problem.code})" if problem.code in ACCEPTABLE else ""
+    return f"{problem.message} {problem.hint}{accepting}"
 
 
 def _problem_document(problem: Problem) -> dict[str, Any]:
