@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from simcluster.controllers.client import ApiError, Client
 from simcluster.controllers.kinds import Kind
+from simcluster.conversion import convert_hyperconverged
 from simcluster.schema.registry import Registry
 from simcluster.schema.resource import Resource
 
@@ -101,6 +102,9 @@ class _Installer:
         group, _, version = obj["apiVersion"].rpartition("/")
         resource = self._registry.by_kind(group, obj["kind"])
         assert resource is not None, obj["kind"]
+        if version not in resource.versions and obj["kind"] == "HyperConverged":
+            version = resource.storage_version
+            obj = convert_hyperconverged(obj, version)
         kind = Kind(group, version, resource.plural, resource.kind, resource.namespaced)
         wanted = self._renewed(obj)
         metadata = wanted["metadata"]

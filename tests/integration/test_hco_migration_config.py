@@ -180,7 +180,7 @@ def test_a_gitops_tool_that_puts_the_value_back_is_named(platform: Platform) -> 
 
 def test_a_change_of_something_else_at_the_same_time_is_kept(platform: Platform) -> None:
     numbers = iter(range(1, 100000))
-    with meanwhile(lambda: platform.patch({"metadata": {"annotations": {"busy": str(next(numbers))}}})):
+    with meanwhile(lambda: platform.patch({"metadata": {"annotations": {"busy": str(next(numbers))}}}), 0.1):
         result = configure(platform, **{PER_CLUSTER: 9})
     assert result["changed"], result
     assert platform.config()["parallelMigrationsPerCluster"] == 9

@@ -98,24 +98,29 @@ def change(
 ) -> Written:
     """Change the HyperConverged by what C(decide) makes of it: a merge patch, empty for nothing to do.
 
-    Every attempt reads anew, has the server try the patch out, and then writes it only onto the version it has read;
-    whoever writes in between makes it begin again. Raises Conflict when that never ends, and ApiError.
+    Every attempt reads anew and writes only onto the version it has read; whoever writes in between makes it begin
+    again. The server tries each patch out before it is written. Raises Conflict when that never ends, and ApiError.
     """
     doubtful: Optional[Object] = None
     last: Optional[ApiError] = None
+    approved: Optional[dict[str, Any]] = None
     for _attempt in range(_ATTEMPTS):
         before = target.read()
-        body = dict(decide(before))
-        if not body:
+        patch = dict(decide(before))
+        if not patch:
             first = before if doubtful is None else doubtful
             return Written(first, before, doubtful is not None)
-        body["metadata"] = {**body.get("metadata", {}), "resourceVersion": before["metadata"]["resourceVersion"]}
+        version = {"resourceVersion": before["metadata"]["resourceVersion"]}
+        body = {**patch, "metadata": {**patch.get("metadata", {}), **version}}
         try:
-            tried = _patch(target, body, dry_run=True)
-            if _content(tried) == _content(before):
-                return Written(before, before, False)
-            if check_only:
-                return Written(before, tried, True)
+            # a patch that was good a moment ago is not tried again, so that others have less time to come in between
+            if check_only or patch != approved:
+                tried = _patch(target, body, dry_run=True)
+                if _content(tried) == _content(before):
+                    return Written(before, before, False)
+                if check_only:
+                    return Written(before, tried, True)
+                approved = patch
             return Written(before, _patch(target, body, dry_run=False), True)
         except Conflict as error:
             last = error

@@ -29,7 +29,8 @@ LIST = {"op": "add", "path": PATCHES, "value": [THEIRS]}
 MORE = {"op": "add", "path": f"{PATCHES}/-", "value": THEIRS}
 WHOLE = {"op": "add", "path": "/spec/customizeComponents", "value": {"patches": [THEIRS]}}
 FLAGS = {"op": "add", "path": "/spec/customizeComponents", "value": {"flags": {}}}
-OTHERS = st.sampled_from([[], [GATE], [LIST], [LIST, MORE], [WHOLE], [FLAGS], [GATE, LIST, GATE]])
+GONE = {"op": "remove", "path": PATCHES}
+OTHERS = st.sampled_from([[], [GATE], [LIST], [LIST, GONE], [LIST, MORE], [WHOLE], [FLAGS], [GATE, LIST, GATE]])
 
 
 @pytest.mark.parametrize(

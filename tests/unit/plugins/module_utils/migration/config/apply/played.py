@@ -146,7 +146,8 @@ class PlayedCluster:
     ) -> Obj:
         if not dry_run:
             self.before_write()
-        if body["metadata"]["resourceVersion"] != self.hyperconverged["metadata"]["resourceVersion"]:
+        now = self.hyperconverged["metadata"]["resourceVersion"]
+        if (body.get("metadata") or {}).get("resourceVersion", now) != now:
             raise Conflict("the object has been modified", status=409)
         path = ".".join(self.layout.live_migration)
         unknown = set(hco.read_path(body, self.layout.live_migration)) & self.unknown

@@ -80,6 +80,7 @@ def test_a_change_by_somebody_else_in_between_is_kept(cluster: PlayedCluster) ->
     result = run(cluster, parallel_migrations_per_cluster=10)
     assert (cluster.config["parallelMigrationsPerCluster"], cluster.config["progressTimeout"]) == (10, 300)
     assert (result["before"]["progress_timeout_seconds"], result["changed_fields"]) == (300, [PER_CLUSTER])
+    assert cluster.dry_runs == 1
 
 
 def test_conflicts_without_end_are_told(cluster: PlayedCluster) -> None:
@@ -255,6 +256,20 @@ def test_putting_back_a_network_that_is_gone_is_refused_but_not_for_other_settin
     run(cluster, state="window", wait=False, unset=["network"])
     with pytest.raises(InvalidInput, match="network: 'gone'"):
         run(cluster, state="restored", wait=False)
+
+
+def test_a_network_that_is_back_already_does_not_stand_in_the_way(cluster: PlayedCluster) -> None:
+    cluster.write_as_somebody(network="gone")
+    run(cluster, state="window", wait=False, unset=["network"], progress_timeout_seconds=300)
+    cluster.write_as_somebody(network="gone")
+    assert run(cluster, state="restored", wait=False)["after"]["progress_timeout_seconds"] == 150
+
+
+def test_what_is_put_back_is_written_as_it_was(cluster: PlayedCluster) -> None:
+    cluster.write_as_somebody(bandwidthPerMigration="67108864")
+    run(cluster, state="window", bandwidth_per_migration="32Mi")
+    cluster.write_as_somebody(bandwidthPerMigration="64Mi")
+    assert run(cluster, state="restored")["after"]["bandwidth_per_migration"] == "67108864"
 
 
 def test_the_hyperconverged_is_found_or_told_missing(cluster: PlayedCluster) -> None:
