@@ -18,6 +18,8 @@ from .informer import Key
 Obj = dict[str, Any]
 V1 = "hco.kubevirt.io/v1"
 KUBEVIRT_NAME = "kubevirt-kubevirt-hyperconverged"
+TUNING_POLICY = "hco.kubevirt.io/tuningPolicy"
+_RATE_LIMITED = ("apiConfiguration", "controllerConfiguration", "handlerConfiguration", "webhookConfiguration")
 JSON_PATCH = "kubevirt.kubevirt.io/jsonpatch"
 _JSON_PATCHES = (
     JSON_PATCH,
@@ -135,7 +137,14 @@ def kubevirt_spec(hyperconverged: Obj, rest: Obj) -> Obj:
         configuration["evictionStrategy"] = virtualization["evictionStrategy"]
     if virtualization.get("workloadUpdateStrategy"):
         spec["workloadUpdateStrategy"] = copy.deepcopy(virtualization["workloadUpdateStrategy"])
-    text = (hyperconverged["metadata"].get("annotations") or {}).get(JSON_PATCH)
+    if (hyperconverged.get("status") or {}).get("infrastructureHighlyAvailable") is False:
+        spec.setdefault("infra", {})["replicas"] = 1
+    annotations: dict[str, str] = hyperconverged["metadata"].get("annotations") or {}
+    if virtualization.get("tuningPolicy") == "annotation" and annotations.get(TUNING_POLICY):
+        limits = orjson.loads(annotations[TUNING_POLICY])
+        for name in _RATE_LIMITED:
+            configuration[name] = {"restClient": {"rateLimiter": {"tokenBucketRateLimiter": limits}}}
+    text = annotations.get(JSON_PATCH)
     if text:
         document = {"spec": spec}
         for operation in orjson.loads(text):
@@ -148,9 +157,11 @@ def _apply(document: Obj, operation: Obj) -> None:
     """One add, replace or remove of a JSON patch; what does not fit is left out."""
     steps = [each.replace("~1", "/").replace("~0", "~") for each in operation["path"].split("/")[1:]]
     parent: Any = document
-    for step in steps[:-1]:
+    *inner, last = steps
+    for number, step in enumerate(inner, 1):
+        if last == "-" and number == len(inner) and step not in parent:
+            return  # there is no list to append to
         parent = parent[int(step)] if isinstance(parent, list) else parent.setdefault(step, {})
-    last = steps[-1]
     match operation["op"], parent:
         case "remove", dict():
             parent.pop(last, None)

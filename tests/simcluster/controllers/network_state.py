@@ -7,6 +7,7 @@ and rust/src/lib/state.rs (keys that are known); kubernetes-nmstate pkg/probe (t
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from typing import Any
 
 Obj = dict[str, Any]
@@ -87,6 +88,10 @@ def applied(current: Obj, desired: Obj) -> Obj:
     for each in wanted:
         if each.get("state") != "absent":
             _merge(found, each)
+    owners = Counter(port for each in wanted if each.get("state") != "absent" for port in ports_of(each))
+    for port, count in owners.items():
+        if count > 1:
+            raise _invalid(f"Port {port} cannot be assigned to more than one controller")
     changed = {_key(each) for each in wanted if each.get("state") != "absent"}
     for key in changed:
         if key in found:

@@ -13,6 +13,7 @@ import orjson
 from ..scenarios.values import stable_uid
 from . import kinds
 from .attachments import MIGRATION_INTERFACE, NETWORKS
+from .client import ApiError
 from .controller import Controller, with_condition
 from .daemon import DAEMON
 from .informer import Key
@@ -23,6 +24,7 @@ from .revision import template_revision
 Obj = dict[str, Any]
 _FINALIZER = "kubevirt.io/foregroundDeleteKubeVirt"
 _API = "virt-api"
+_COUNTS_SCHEDULABLE_SINCE = 7
 _CANARY_REST = "10%"
 _READY = ("AllComponentsReady", "All components are ready.")
 _UPDATING = ("UpdateInProgress", "Transitioning from previous version to new version.")
@@ -36,6 +38,7 @@ class VirtOperator(Controller):
     workers = 1
 
     def register(self) -> None:
+        self._told = ""
         self.caches.kubevirts.on_change(lambda key, _before, _after: self.queue.add(key))
         self.settings.on_change(lambda: self.enqueue_all(self.caches.kubevirts))
         self.caches.nodes.on_change(self._node_changed)
@@ -48,7 +51,8 @@ class VirtOperator(Controller):
             self.enqueue_all(self.caches.kubevirts)
 
     def _pod_changed(self, key: Key, before: Pod | None, after: Pod | None) -> None:
-        if after is not None and after.plugged is not None and after.plugged.handler and after.ready:
+        plugged = after.plugged if after is not None else None
+        if after is not None and plugged is not None and plugged.handler and (after.ready or plugged.crashed):
             self.enqueue_all(self.caches.kubevirts)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -88,10 +92,7 @@ class VirtOperator(Controller):
         deployment = self.caches.deployments.obj(key)
         if deployment is None:
             return
-        schedulable = sum(
-            self.caches.node_labels(name).get(SCHEDULABLE) == "true" for _namespace, name in self.caches.nodes.items
-        )
-        replicas = api_replicas(kubevirt, schedulable)
+        replicas = api_replicas(kubevirt, self._counted_nodes(kubevirt))
         if deployment["spec"].get("replicas") != replicas:
             deployment = await self.patch(self.caches.deployments, key, {"spec": {"replicas": replicas}})
         counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
@@ -100,6 +101,28 @@ class VirtOperator(Controller):
         changes = {name: value for name, value in wanted.items() if status.get(name) != value}
         if changes:
             await self.patch(self.caches.deployments, key, {"status": changes}, "status")
+            await self._budget(namespace, replicas)
+
+    def _counted_nodes(self, kubevirt: Obj) -> int:
+        """Nodes by which virt-api is scaled: those that take machines, before KubeVirt 1.7 all."""
+        names = [name for _namespace, name in self.caches.nodes.items]
+        version: str = (kubevirt.get("status") or {}).get("targetKubeVirtVersion", "")
+        if version.startswith("v1.") and int(version.split(".")[1]) < _COUNTS_SCHEDULABLE_SINCE:
+            return len(names)
+        return sum(self.caches.node_labels(name).get(SCHEDULABLE) == "true" for name in names)
+
+    async def _budget(self, namespace: str, replicas: int) -> None:
+        """All virt-apis but one must stay."""
+        body = {
+            "spec": {"minAvailable": replicas - 1},
+            "status": {"currentHealthy": replicas, "desiredHealthy": replicas - 1, "expectedPods": replicas},
+        }
+        try:
+            await self.client.patch(kinds.BUDGETS, namespace, f"{_API}-pdb", {"spec": body["spec"]})
+            await self.client.patch(kinds.BUDGETS, namespace, f"{_API}-pdb", {"status": body["status"]}, "status")
+        except ApiError as error:
+            if error.code != 404:
+                raise
 
     async def _tell(self, key: Key, kubevirt: Obj, target: str, *, ready: bool) -> None:
         status: Obj = kubevirt.get("status") or {}
@@ -136,10 +159,17 @@ class VirtOperator(Controller):
         nodes = status.get("desiredNumberScheduled", 0)
         done = current and status.get("updatedNumberScheduled", 0) == status.get("numberAvailable", 0) == nodes
         revision = template_revision(daemon_set["spec"]["template"])
-        canary = any(
-            pod.ready and not pod.deleting and pod.plugged is not None and pod.plugged.revision == revision
+        new = [
+            pod
             for pod in map(self.caches.pods.items.__getitem__, self._handler_pods())
-        )
+            if not pod.deleting and pod.plugged is not None and pod.plugged.revision == revision
+        ]
+        canary = any(pod.ready for pod in new)
+        crashed = next((pod.uid for pod in new if pod.plugged is not None and pod.plugged.crashed), "")
+        if crashed and crashed != self._told:
+            self._told = crashed
+            text = f"daemonSet {DAEMON} rollout failed"
+            self.event(kinds.DAEMON_SETS, daemon_set, "RollingUpdate", text, warning=True)
         await self._allow(namespace, daemon_set, _CANARY_REST if canary and not done else 1)
         return bool(done)
 

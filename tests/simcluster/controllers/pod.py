@@ -66,6 +66,7 @@ class Plugged:
     interfaces: tuple[Attached, ...]  # what it has
     address: str  # in the pod network
     revision: str  # of the DaemonSet's template
+    crashed: bool  # a container crashes again and again
 
     def address_of(self, interface: str) -> str:
         """Its address on an interface, empty without one."""
@@ -188,6 +189,10 @@ def _plugged(metadata: Obj, status: Obj) -> Plugged | None:
         interfaces=tuple(parsed(annotations.get(NETWORK_STATUS, ""))),
         address=status.get("podIP", ""),
         revision=labels.get(REVISION_LABEL, ""),
+        crashed=any(
+            ((each.get("state") or {}).get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+            for each in status.get("containerStatuses") or []
+        ),
     )
 
 

@@ -147,6 +147,7 @@ def kubevirt(layout: Layout) -> Obj:
                 "migrations": _migration_limits(layout),
                 "vmRolloutStrategy": "LiveUpdate",
             },
+            **({} if _highly_available(layout) else {"infra": {"replicas": 1}}),
             "uninstallStrategy": "BlockUninstallIfWorkloadsExist",
             "workloadUpdateStrategy": {
                 "batchEvictionInterval": "1m0s",
@@ -178,8 +179,10 @@ def kubevirt(layout: Layout) -> Obj:
 
 
 def components(layout: Layout) -> Iterator[Obj]:
-    """virt-handler's DaemonSet and virt-api's Deployment, rolled out (KubeVirt pkg/virt-operator/resource/apply/apps.go
-    for the number of replicas)."""
+    """virt-handler's DaemonSet, virt-api's Deployment and its budget, rolled out.
+
+    Source of the number of replicas: KubeVirt pkg/virt-operator/resource/apply/apps.go.
+    """
     workers = sum(node.worker for node in layout.nodes)
     labels = {"kubevirt.io": "virt-handler"}
     requests = {"cpu": "10m", "memory": "325Mi"}
@@ -206,7 +209,10 @@ def components(layout: Layout) -> Iterator[Obj]:
             "updatedNumberScheduled": workers,
         },
     }
-    replicas = 1 if workers == 1 else max(2, workers // 10)
+    # releases before KubeVirt 1.7 count all nodes
+    older = int(layout.kubevirt_version.split(".")[1]) < 7
+    counted = len(layout.nodes) if older else workers
+    replicas = 1 if counted == 1 else max(2, counted // 10)
     labels = {"kubevirt.io": "virt-api"}
     yield {
         "apiVersion": "apps/v1",
@@ -226,6 +232,19 @@ def components(layout: Layout) -> Iterator[Obj]:
             "updatedReplicas": replicas,
             "readyReplicas": replicas,
             "availableReplicas": replicas,
+        },
+    }
+    yield {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": _component_metadata("virt-api-pdb", "PodDisruptionBudget"),
+        "spec": {"minAvailable": replicas - 1, "selector": {"matchLabels": labels}},
+        "status": {
+            "observedGeneration": 1,
+            "currentHealthy": replicas,
+            "desiredHealthy": replicas - 1,
+            "expectedPods": replicas,
+            "disruptionsAllowed": 1,
         },
     }
 

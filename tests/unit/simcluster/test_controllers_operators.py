@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from simcluster.controllers.hyperconverged import health, kubevirt_spec, operator_conditions
-from simcluster.controllers.operator import api_replicas, network_annotation
+from simcluster.controllers.operator import api_replicas, deployment_id, network_annotation
 
 Obj = dict[str, Any]
 
@@ -66,6 +66,22 @@ class TestKubeVirtSpec:
         for step in path or ["configuration", "vmRolloutStrategy"]:
             found = found[step]
         assert found == expected
+
+    def test_append_to_a_list_that_is_not_there_is_left_out(self) -> None:
+        assert "list" not in kubevirt_spec(hyperconverged({}, {"op": "add", "path": "/spec/list/-", "value": 1}), {})
+
+    def test_one_replica_of_all_where_the_control_plane_is_not_redundant(self) -> None:
+        source = {**hyperconverged({}), "status": {"infrastructureHighlyAvailable": False}}
+        assert kubevirt_spec(source, {})["infra"] == {"replicas": 1}
+        source["status"]["infrastructureHighlyAvailable"] = True
+        assert "infra" not in kubevirt_spec(source, {})
+
+    def test_rate_limits_come_from_an_annotation(self) -> None:
+        source = hyperconverged({"tuningPolicy": "annotation"})
+        source["metadata"]["annotations"]["hco.kubevirt.io/tuningPolicy"] = '{"qps":100,"burst":200}'
+        configuration = kubevirt_spec(source, {})["configuration"]
+        limiter = configuration["handlerConfiguration"]["restClient"]["rateLimiter"]["tokenBucketRateLimiter"]
+        assert limiter == {"qps": 100, "burst": 200}
 
 
 def conditions_of(kubevirt: Obj | None, served: Obj | None = None) -> dict[str, tuple[str, str]]:
@@ -170,6 +186,14 @@ class TestConditions:
 )
 def test_replicas_of_virt_api(spec: Obj, nodes: int, expected: int) -> None:
     assert api_replicas({"spec": spec}, nodes) == expected
+
+
+def test_what_is_installed_is_named_by_version_and_network() -> None:
+    status = {"targetKubeVirtVersion": "v1.9.0"}
+    plain = deployment_id({"spec": {}, "status": status})
+    fast = deployment_id({"spec": {"configuration": {"migrations": {"network": "fast"}}}, "status": status})
+    limits = deployment_id({"spec": {"configuration": {"migrations": {"progressTimeout": 9}}}, "status": status})
+    assert plain == limits != fast
 
 
 def test_network_of_migrations_is_named_for_multus() -> None:

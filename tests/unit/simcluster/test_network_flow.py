@@ -348,6 +348,8 @@ class TestMigrationNetwork:
             return [each for each in states if each.get("waiting", {}).get("reason") == "CrashLoopBackOff"]
 
         assert len(eventually(crashed, bool)) == 1
+        said = eventually(lambda: events(api, "RollingUpdate"), bool)
+        assert said == ["daemonSet virt-handler rollout failed"]
 
 
 class TestProbes:
