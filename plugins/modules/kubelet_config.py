@@ -215,6 +215,14 @@ pools:
       type: list
       elements: dict
       sample: [{name: worker-01, phase: updated, reason: "", configuration: rendered-worker-0123456789abcdef}]
+lines:
+  description: The pools, problems and cautions, as lines for people.
+  returned: success, and when the change is refused or does not get through
+  type: list
+  elements: str
+  sample:
+    - "Pool worker: updated, KubeletConfig ocpv-scale-worker: create; 33 of 33 nodes have its configuration"
+    - "Caution: Pool worker: 33 nodes are drained and rebooted, 1 at a time; 990 VMs have to leave them."
 problems:
   description: What stands against the change. Those that are not accepted keep it from being made.
   returned: success, and when the change is refused or does not get through

@@ -61,7 +61,7 @@ options:
           - Must be V(true) for a policy without labels, which holds for every VM that no other policy matches.
         type: bool
         default: false
-      completion_timeout_per_gib:
+      completion_timeout_seconds_per_gib:
         description:
           - Seconds for each started 10^9 bytes of memory after which KubeVirt gives a migration up. V(0) means never.
         type: int
@@ -149,12 +149,12 @@ EXAMPLES = r"""
     policies:
       - profile: general
       - profile: database
-        completion_timeout_per_gib: 1200
+        completion_timeout_seconds_per_gib: 1200
       - name: ledger
         vmi_labels:
           ocpv.scale/workload: database
           app: ledger
-        completion_timeout_per_gib: 2400
+        completion_timeout_seconds_per_gib: 2400
         allow_post_copy: false
     purge: true
 
@@ -245,8 +245,8 @@ effects:
           before: ""
           after: workload-database
           competing: []
-          settings_before: {completion_timeout_per_gib: 150, allow_auto_converge: false}
-          settings_after: {completion_timeout_per_gib: 1600, allow_auto_converge: true}
+          settings_before: {completion_timeout_seconds_per_gib: 150, allow_auto_converge: false}
+          settings_after: {completion_timeout_seconds_per_gib: 1600, allow_auto_converge: true}
 cautions:
   description: What the policies risk and what they cannot do.
   returned: success, and when some could not be written
@@ -255,6 +255,14 @@ cautions:
   sample:
     - "Policy workload-database allows auto-converge: a guest that writes too fast gets less and less CPU until its copy
       ends."
+lines:
+  description: The policies, what they change for VMs, and what to know, as lines for people.
+  returned: success, and when some could not be written
+  type: list
+  elements: str
+  sample:
+    - "Migration policies:"
+    - "  workload-database  created, matches 31 VMs and holds for 31"
 captured_at:
   description: When the state of the cluster was read, by the API server's clock.
   returned: success
@@ -293,7 +301,7 @@ def main():
         "vmi_labels": {"type": "dict"},
         "namespace_labels": {"type": "dict"},
         "match_all": {"type": "bool", "default": False},
-        "completion_timeout_per_gib": {"type": "int"},
+        "completion_timeout_seconds_per_gib": {"type": "int"},
         "bandwidth_per_migration": {"type": "str"},
         "allow_auto_converge": {"type": "bool"},
         "allow_post_copy": {"type": "bool"},

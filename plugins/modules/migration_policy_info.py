@@ -91,7 +91,7 @@ virtual_machines:
       description: The settings for its next migration; empty if the cluster's are not known. Bandwidth 0 is no limit.
       type: dict
       sample:
-        completion_timeout_per_gib: 1600
+        completion_timeout_seconds_per_gib: 1600
         bandwidth_bytes_per_second: 0
         allow_auto_converge: true
         allow_post_copy: false
@@ -100,7 +100,7 @@ virtual_machines:
       description: The settings in which the policy differs from the cluster's.
       type: list
       elements: str
-      sample: [completion_timeout_per_gib, allow_auto_converge]
+      sample: [completion_timeout_seconds_per_gib, allow_auto_converge]
 counts:
   description: How many of the VMs get each policy; those that get none are counted by the empty name.
   returned: success

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.ocpv.scale.plugins.modules import kubelet_config
 from simcluster.testing import Client, RunningCluster
 from support.modules import run_module_main
+from support.playbook import AS_JSON, run_playbook
 from support.start import start_cluster
 from support.waiting import eventually, set_model
 
@@ -238,3 +239,25 @@ def test_a_drain_that_is_stuck_names_the_node_and_the_vm(
             assert api.patch(path, {"spec": {"runStrategy": "Halted", "running": None}}).status == 200
     assert statuses(call(cluster, "stuck", **{**options, "node_timeout_seconds": 60})) == {"stuck": "updated"}
     assert pods_of(api, node) == 301
+
+
+def test_the_playbook_changes_one_pool_and_shows_how_far_it_is(
+    cluster: RunningCluster, api: Client, zones: list[str]
+) -> None:
+    given = {
+        "cluster_density_settings": False,
+        "cluster_density_kubelet_pools": ["zone-b"],
+        "cluster_density_kubelet_max_pods": 250,
+        "cluster_density_kubelet_node_status_max_images": -1,
+    }
+    run = run_playbook("ocpv.scale.tune_density", cluster.kubeconfig, given, **AS_JSON)
+    assert run.returncode == 0, run.output[-3000:]
+    shown = run.result("Show the pools")["msg"]
+    expected = "Pool zone-b: updated, KubeletConfig ocpv-scale-zone-b: create; 2 of 2 nodes have its configuration"
+    assert shown[0] == expected
+    again = run_playbook("ocpv.scale.tune_density", cluster.kubeconfig, given, **AS_JSON)
+    assert (again.returncode, again.recap()["changed"]) == (0, 0)
+    few = {**given, "cluster_density_kubelet_max_pods": 5000}
+    refused = run_playbook("ocpv.scale.tune_density", cluster.kubeconfig, few, **AS_JSON)
+    assert refused.returncode == 2 and "510 addresses" in refused.failure()["msg"]
+    assert "Problem (few_addresses)" in "".join(refused.result("Show the pools")["msg"])

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.ocpv.scale.plugins.modules import cluster_snapshot, migration_policy, migration_policy_info
 from simcluster.testing import Client, RunningCluster
 from support.modules import run_module_main
+from support.playbook import AS_JSON, run_playbook
 from support.start import start_cluster
 from support.waiting import eventually
 
@@ -20,7 +21,7 @@ KUBEVIRT = "/apis/kubevirt.io/v1"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 # settings of a migration, as the API and as the module name them
 NAMES = {
-    "completionTimeoutPerGiB": "completion_timeout_per_gib",
+    "completionTimeoutPerGiB": "completion_timeout_seconds_per_gib",
     "allowAutoConverge": "allow_auto_converge",
     "allowPostCopy": "allow_post_copy",
     "allowWorkloadDisruption": "allow_workload_disruption",
@@ -126,7 +127,9 @@ class TestWriting:
             "spec": {"selectors": {"namespaceSelector": {"x": "y"}}, "experimental": experimental},
         }
         assert api.post(POLICIES, body).status == 201
-        write(cluster, {"profile": "web"}, {"name": "theirs", "match_all": True, "completion_timeout_per_gib": 30})
+        write(
+            cluster, {"profile": "web"}, {"name": "theirs", "match_all": True, "completion_timeout_seconds_per_gib": 30}
+        )
         assert stored(api)["theirs"]["spec"] == {
             "selectors": {"virtualMachineInstanceSelector": {}},
             "experimental": experimental,
@@ -166,12 +169,12 @@ class TestPrecedence:
         result = write(
             cluster,
             {"profile": "database"},
-            {"name": "a-tie", "namespace_labels": labels, "completion_timeout_per_gib": 33},
+            {"name": "a-tie", "namespace_labels": labels, "completion_timeout_seconds_per_gib": 33},
             {
                 "name": "ledger",
                 "vmi_labels": {"app": "ledger"},
                 "namespace_labels": labels,
-                "completion_timeout_per_gib": 2400,
+                "completion_timeout_seconds_per_gib": 2400,
                 "allow_post_copy": True,
             },
         )
@@ -194,7 +197,7 @@ class TestPrecedence:
             }
         assert told[other]["settings"]["allow_workload_disruption"] is True
         assert told[other]["from_policy"] == [
-            "completion_timeout_per_gib",
+            "completion_timeout_seconds_per_gib",
             "allow_post_copy",
             "allow_workload_disruption",
         ]
@@ -202,19 +205,20 @@ class TestPrecedence:
     def test_a_migration_without_a_policy_gets_the_cluster_s_settings(
         self, cluster: RunningCluster, api: Client
     ) -> None:
-        write(cluster, {"name": "nobody", "vmi_labels": {"a": "nobody"}, "completion_timeout_per_gib": 33})
+        write(cluster, {"name": "nobody", "vmi_labels": {"a": "nobody"}, "completion_timeout_seconds_per_gib": 33})
         (told,) = info(cluster, names=["shop/web-02"])["virtual_machines"]
         assert (told["policy"], told["from_policy"]) == ("", [])
         state = migration_state(api, "shop", "web-02")
         assert "migrationPolicyName" not in state
         assert (
-            state["migrationConfiguration"]["completionTimeoutPerGiB"] == told["settings"]["completion_timeout_per_gib"]
+            state["migrationConfiguration"]["completionTimeoutPerGiB"]
+            == told["settings"]["completion_timeout_seconds_per_gib"]
         )
 
     def test_a_snapshot_answers_as_the_cluster_does(self, cluster: RunningCluster, api: Client, tmp_path: Path) -> None:
         write(
             cluster,
-            {"name": "all", "match_all": True, "completion_timeout_per_gib": 99},
+            {"name": "all", "match_all": True, "completion_timeout_seconds_per_gib": 99},
             {
                 "name": "shop",
                 "namespace_labels": {"kubernetes.io/metadata.name": "shop"},
@@ -229,3 +233,31 @@ class TestPrecedence:
         assert kept["virtual_machines"] == live["virtual_machines"]
         assert kept["policies"] == live["policies"] and kept["counts"] == live["counts"]
         assert set(live["counts"]) == {"all", "shop"}
+
+
+class TestPlaybook:
+    def test_the_precedence_is_shown_before_anything_is_written(self, cluster: RunningCluster, api: Client) -> None:
+        given = {
+            "migration_tuning_settings": False,
+            "migration_tuning_policies": [
+                {"profile": "database", "completion_timeout_seconds_per_gib": 1200},
+                {"name": "odd", "namespace_labels": {"a": "b"}, "allow_auto_converge": True},
+            ],
+        }
+        checked = run_playbook("ocpv.scale.tune_migration", cluster.kubeconfig, given, "--check", **AS_JSON)
+        assert checked.returncode == 0, checked.output[-3000:]
+        assert stored(api) == {}
+        run = run_playbook("ocpv.scale.tune_migration", cluster.kubeconfig, given, **AS_JSON)
+        assert run.returncode == 0, run.output[-3000:]
+        assert run.recap()["changed"] == 1
+        shown = "\n".join(run.result("Show the policies and what they change")["msg"])
+        assert "workload-database  created" in shown and "database:" in shown and "less and less CPU" in shown
+        assert stored(api)["workload-database"]["spec"]["completionTimeoutPerGiB"] == 1200
+        again = run_playbook("ocpv.scale.tune_migration", cluster.kubeconfig, given, **AS_JSON)
+        assert (again.returncode, again.recap()["changed"]) == (0, 0)
+        wrong = {**given, "migration_tuning_policies": [{"name": "p", "completion_timeout_seconds_per_gib": 1.5}]}
+        refused = run_playbook("ocpv.scale.tune_migration", cluster.kubeconfig, wrong, **AS_JSON)
+        assert refused.returncode == 2 and "completion_timeout_seconds_per_gib" in refused.failure()["msg"]
+        emptied = {"migration_tuning_settings": False, "migration_tuning_policies_purge": True}
+        assert run_playbook("ocpv.scale.tune_migration", cluster.kubeconfig, emptied, **AS_JSON).returncode == 0
+        assert stored(api) == {}

@@ -14,6 +14,7 @@ from ...errors import InvalidInput
 from ..checks import ACCEPTABLE, Job, Problem, Scene, cautions, check_pools, problems
 from ..objects import CREATE, KEEP, REMOVE, object_name, step_for
 from ..pools import UPDATED, node_document
+from ..told import lines_of
 from ..values import kubelet_values
 from .keeper import Keeper, write_step
 from .read import read_scene
@@ -39,6 +40,7 @@ def run(module: Any, connect: Callable[[], Gateway]) -> Result:
     )
     call = Call(connect(), names, values, params["pause"], params["accept_problems"], patience)
     result = call.make(check_mode=module.check_mode)
+    result["lines"] = lines_of(result)
     for caution in result["cautions"]:
         module.warn(caution)
     if result["msg"]:

@@ -25,6 +25,7 @@ from .differences import (
     stored_otherwise,
 )
 from .result import diff_of, preview, with_outcomes
+from .told import lines_of
 from .wanted import Wanted, check_gates
 
 _ATTEMPTS = 5
@@ -50,12 +51,14 @@ def manage(
     if not check_mode:
         outcomes = apply(gateway, changes, wanted, present=present)
     written = any(outcome.change.action != KEEP and not outcome.error for outcome in outcomes)
+    ended = with_outcomes(document, outcomes)
     return {
         "changed": written,
         "diff": diff_of(changes),
         "captured_at": snapshot.captured_at,
         "missing": dict(snapshot.missing),
-        **with_outcomes(document, outcomes),
+        "lines": lines_of(ended),
+        **ended,
     }
 
 

@@ -14,14 +14,14 @@ from ...cluster.model import MigrationPolicy, MigrationSettings, Snapshot, Virtu
 from ...cluster.team_labels import workload_of
 from .precedence import Match, matches, matches_of, with_policy
 
-# settings of MigrationSettings that a policy can change
-SETTINGS = (
-    "completion_timeout_per_gib",
-    "bandwidth_bytes_per_second",
-    "allow_auto_converge",
-    "allow_post_copy",
-    "allow_workload_disruption",
-)
+# settings that a policy can change, by the names that modules tell: fields of MigrationSettings
+SETTINGS = {
+    "completion_timeout_seconds_per_gib": "completion_timeout_per_gib",
+    "bandwidth_bytes_per_second": "bandwidth_bytes_per_second",
+    "allow_auto_converge": "allow_auto_converge",
+    "allow_post_copy": "allow_post_copy",
+    "allow_workload_disruption": "allow_workload_disruption",
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def settings_document(settings: Optional[MigrationSettings], policy: Optional[Mi
     if settings is None:
         return {}
     applied = with_policy(settings, policy)
-    return {name: getattr(applied, name) for name in SETTINGS}
+    return {name: getattr(applied, field) for name, field in SETTINGS.items()}
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def from_policy(policy: Optional[MigrationPolicy], settings: Optional[MigrationS
     if settings is None or policy is None:
         return []
     applied = with_policy(settings, policy)
-    return [name for name in SETTINGS if getattr(applied, name) != getattr(settings, name)]
+    return [name for name, field in SETTINGS.items() if getattr(applied, field) != getattr(settings, field)]
 
 
 def _competing(first: Match, match: Match) -> dict[str, Any]:

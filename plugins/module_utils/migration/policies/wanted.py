@@ -25,7 +25,7 @@ FIELDS: Mapping[str, str] = {
     "allow_post_copy": hco.ALLOW_POST_COPY,
     "allow_workload_disruption": hco.ALLOW_WORKLOAD_DISRUPTION,
     "bandwidth_per_migration": hco.BANDWIDTH,
-    "completion_timeout_per_gib": hco.COMPLETION_TIMEOUT_PER_GIB,
+    "completion_timeout_seconds_per_gib": hco.COMPLETION_TIMEOUT_PER_GIB,
     "max_downtime_ms": MAX_DOWNTIME_MS,
 }
 # CRD of MigrationPolicy

@@ -63,8 +63,8 @@ def test_the_vms_that_get_another_policy_are_named_and_all_are_counted() -> None
         # as many labels: the name decides
         ("db-2", "ledger", ["workload-database"]),
     ]
-    assert effects["virtual_machines"][0]["settings_before"]["completion_timeout_per_gib"] == 150
-    assert effects["virtual_machines"][0]["settings_after"]["completion_timeout_per_gib"] == 1600
+    assert effects["virtual_machines"][0]["settings_before"]["completion_timeout_seconds_per_gib"] == 150
+    assert effects["virtual_machines"][0]["settings_after"]["completion_timeout_seconds_per_gib"] == 1600
     counted = {
         (item["workload"], item["before"], item["after"]): item["virtual_machines"] for item in effects["by_workload"]
     }
@@ -92,9 +92,9 @@ def test_other_values_of_the_same_policy_are_a_change_as_well() -> None:
 
 
 def test_a_policy_that_no_vm_ever_gets_is_told() -> None:
-    twins = [{"name": name, "vmi_labels": {"x": "y"}, "completion_timeout_per_gib": 900} for name in ("b", "a")]
+    twins = [{"name": name, "vmi_labels": {"x": "y"}, "completion_timeout_seconds_per_gib": 900} for name in ("b", "a")]
     assert told(before_after(twins), "no VM ever gets b")
-    general = {"name": "g", "namespace_labels": {"stage": "production"}, "completion_timeout_per_gib": 900}
+    general = {"name": "g", "namespace_labels": {"stage": "production"}, "completion_timeout_seconds_per_gib": 900}
     special = {**general, "name": "s", "vmi_labels": {"x": "y"}}
     web = {**general, "name": "w", "vmi_labels": {WORKLOAD: "web"}}
     assert told(before_after([general, special, web]), "Policy g matches 2 VMs, but all of them get s, w.")

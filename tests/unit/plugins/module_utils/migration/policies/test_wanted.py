@@ -124,7 +124,7 @@ def test_own_values_override_the_profile_and_labels_replace_its_selector() -> No
         profile="database",
         name="ledger",
         namespace_labels={"stage": "production"},
-        completion_timeout_per_gib=1200,
+        completion_timeout_seconds_per_gib=1200,
         bandwidth_per_migration="128Mi",
         allow_post_copy=True,
     )
@@ -146,29 +146,42 @@ def test_the_label_of_profiles_can_be_another() -> None:
 
 
 def test_everything_is_matched_only_on_purpose() -> None:
-    assert "match_all" in refused(name="all", completion_timeout_per_gib=1).hint
-    wanted = one(name="all", match_all=True, completion_timeout_per_gib=1)
+    assert "match_all" in refused(name="all", completion_timeout_seconds_per_gib=1).hint
+    wanted = one(name="all", match_all=True, completion_timeout_seconds_per_gib=1)
     assert wanted.selectors == {"virtualMachineInstanceSelector": {}}
     accepted_by_the_crd(wanted)
     assert one(profile="general", match_all=True).selectors == {"virtualMachineInstanceSelector": {}}
 
 
 LABEL = {"vmi_labels": {"a": "b"}}
+TIMEOUT = "completion_timeout_seconds_per_gib"
 
 
 @pytest.mark.parametrize(
     ("entry", "option"),
     [
-        ({"completion_timeout_per_gib": 1, **LABEL}, "policies[0].name"),
-        ({"name": "Upper", "completion_timeout_per_gib": 1, **LABEL}, "policies[0].name"),
-        ({"name": "a" * 254, "completion_timeout_per_gib": 1, **LABEL}, "policies[0].name"),
+        ({"completion_timeout_seconds_per_gib": 1, **LABEL}, "policies[0].name"),
+        ({"name": "Upper", "completion_timeout_seconds_per_gib": 1, **LABEL}, "policies[0].name"),
+        ({"name": "a" * 254, "completion_timeout_seconds_per_gib": 1, **LABEL}, "policies[0].name"),
         ({"profile": "oracle"}, "policies[0].profile"),
         ({"profile": "streaming"}, "policies[0].profile"),
         ({"name": "p", **LABEL}, "policies[0]"),
-        ({"name": "p", "completion_timeout_per_gib": -1, **LABEL}, "policies[0].completion_timeout_per_gib"),
-        ({"name": "p", "completion_timeout_per_gib": 1.5, **LABEL}, "policies[0].completion_timeout_per_gib"),
-        ({"name": "p", "completion_timeout_per_gib": 2**63, **LABEL}, "policies[0].completion_timeout_per_gib"),
-        ({"name": "p", "completion_timeout_per_gib": True, **LABEL}, "policies[0].completion_timeout_per_gib"),
+        (
+            {"name": "p", "completion_timeout_seconds_per_gib": -1, **LABEL},
+            "policies[0].completion_timeout_seconds_per_gib",
+        ),
+        (
+            {"name": "p", "completion_timeout_seconds_per_gib": 1.5, **LABEL},
+            "policies[0].completion_timeout_seconds_per_gib",
+        ),
+        (
+            {"name": "p", "completion_timeout_seconds_per_gib": 2**63, **LABEL},
+            "policies[0].completion_timeout_seconds_per_gib",
+        ),
+        (
+            {"name": "p", "completion_timeout_seconds_per_gib": True, **LABEL},
+            "policies[0].completion_timeout_seconds_per_gib",
+        ),
         ({"name": "p", "bandwidth_per_migration": "64MiB", **LABEL}, "policies[0].bandwidth_per_migration"),
         ({"name": "p", "bandwidth_per_migration": "-1Mi", **LABEL}, "policies[0].bandwidth_per_migration"),
         ({"name": "p", "bandwidth_per_migration": " 64Mi", **LABEL}, "policies[0].bandwidth_per_migration"),
@@ -231,7 +244,7 @@ def test_whatever_is_taken_is_taken_by_the_crd(vmi, space, timeout, bandwidth, c
         "vmi_labels": vmi,
         "namespace_labels": space,
         "match_all": not vmi and not space,
-        "completion_timeout_per_gib": timeout,
+        "completion_timeout_seconds_per_gib": timeout,
         "bandwidth_per_migration": bandwidth,
         "allow_auto_converge": converge,
         "max_downtime_ms": downtime,
