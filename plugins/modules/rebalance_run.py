@@ -234,6 +234,10 @@ run:
       move, with C(status) (V(succeeded), V(failed), V(skipped), V(not_attempted), V(in_flight) or V(waiting)), C(code),
       a word for programs, C(message) and C(hint) for people, the node it C(reached), predicted and actual seconds, and
       its attempts.
+    - C(diagnoses) of a live move say why its last attempt failed, or took more than twice the predicted time (and a
+      minute at least), with the C(symptom), the C(likely_cause), the C(evidence) from the cluster, the C(settings) that
+      would change it, the C(remedy) and its C(source). They are as RV(ocpv.scale.migration_preflight#module:diagnoses)
+      has them, and empty for a move that went well.
   returned: always
   type: dict
   sample:
@@ -263,6 +267,7 @@ run:
         reached: worker-2
         predicted_seconds: 14.0
         actual_seconds: 15.0
+        diagnoses: []
         attempts:
           - number: 1
             migration: ocpv-f91dabfcbb-m1-1

@@ -14,11 +14,11 @@ from ansible_collections.ocpv.scale.plugins.module_utils.cluster.capture import 
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.plan import Plan
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.planner import make_plan
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.record import SUCCEEDED, RunRecord, parse_record
-from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.report.model import seconds_between
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.request import PlanRequest
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.operation import Run
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.options import RunOptions
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.twin import Slots, Task, makespan_bound, play
+from ansible_collections.ocpv.scale.plugins.module_utils.times import seconds_between
 from simcluster.testing import SimCluster
 
 from .measurement import SECONDS, SLOTS, Measurement, NotMeasured, seconds_of

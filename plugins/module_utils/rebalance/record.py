@@ -64,6 +64,8 @@ class Item:
     reached: str = ""  # the node the VM is on at the end
     predicted_seconds: float = 0.0
     actual_seconds: Optional[float] = None
+    # why its last attempt failed, or took much longer than predicted: symptom, cause, evidence, settings, remedy
+    diagnoses: list[Mapping[str, Any]] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
 
 

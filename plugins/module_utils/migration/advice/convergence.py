@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from ...cluster.model import MigrationSettings
+from .. import hyperconverged as hco
 from ..policies.precedence import with_policy
+from ..policies.wanted import FIELDS
 from ..precopy import SINGLE_CHANNEL_BYTES_PER_SECOND, TOO_DIRTY, Copy, Course, copy_of, course_of
 from .concurrency import MIB
 from .facts import Link, Machine
@@ -88,22 +90,27 @@ def _helps(machine: Machine, copy: Copy, course: Course, link: Link) -> tuple[He
         most = min(link.budget, SINGLE_CHANNEL_BYTES_PER_SECOND) if single else link.budget
         if copy.bandwidth < wanted * MIB <= most:
             text = f"Let it use {wanted} MiB/s, and move it while no other migration leaves or reaches its nodes."
-            found.append(Help(BANDWIDTH, text, {"bandwidth_per_migration": f"{wanted}Mi"}))
+            found.append(Help(BANDWIDTH, text, _policy((hco.BANDWIDTH, f"{wanted}Mi"))))
         if single and copy.bandwidth == SINGLE_CHANNEL_BYTES_PER_SECOND < link.budget:
             text = "It has CPU limits or dedicated CPUs, so one connection is used instead of eight: drop them."
             found.append(Help(CHANNELS, text))
         text = "Auto-converge slows its CPUs down until the copy catches up; what it serves slows down meanwhile."
-        found.append(Help(AUTO_CONVERGE, text, {"allow_auto_converge": True}))
+        found.append(Help(AUTO_CONVERGE, text, _policy((hco.ALLOW_AUTO_CONVERGE, True))))
     else:
         needed = per_gib_needed(memory_of(machine), course.seconds)
         if needed <= LONGEST_POLICY_PER_GIB:
             text = f"Give it {needed} s per started GB."
-            found.append(Help(TIMEOUT, text, {"completion_timeout_per_gib": needed}))
+            found.append(Help(TIMEOUT, text, _policy((hco.COMPLETION_TIMEOUT_PER_GIB, needed))))
     if not (spec.host_devices or spec.gpus):
         text = (
             "Post-copy switches it over when the completion timeout is over and fetches the rest behind it: slow at "
             "first, and the VM is lost if the connection breaks before all is there."
         )
-        found.append(Help(POST_COPY, text, {"allow_post_copy": True, "allow_workload_disruption": True}))
+        found.append(Help(POST_COPY, text, _policy((hco.ALLOW_POST_COPY, True), (hco.ALLOW_WORKLOAD_DISRUPTION, True))))
     found.append(Help(COLD, "Move it cold (stop, place, start): sure to end, with the downtime of a restart."))
     return tuple(found)
+
+
+def _policy(*values: tuple[str, Any]) -> dict[str, Any]:
+    options = {name: option for option, name in FIELDS.items()}
+    return {options[name]: value for name, value in values}

@@ -41,6 +41,8 @@ _MB = 1e6
 # KubeVirt looks at its limits about once a second
 _TOLERANCE_SECONDS = 2
 _FASTER = 1.25
+# a guest that dirties less of what is copied meanwhile gains nothing from being slowed down
+_BUSY_RATIO = 0.5
 _LONGEST_PROGRESS = 600
 # live-migration guide, Issue 2: the number of migrations that a saturated network is brought down to
 _SATURATED_PARALLEL = 3
@@ -66,7 +68,7 @@ def failed(case: Case) -> list[Diagnosis]:
         return _timed_out(case, reason) + ([trouble] if trouble else [])
     if trouble is not None:
         return [trouble]
-    if "unschedulable" in told:
+    if case.state is None and ("unschedulable" in told or (case.pod is not None and case.pod.unschedulable)):
         return [unschedulable(case)]
     if "arget pod" in reason or "arget pod" in told or "attachment pod" in told:
         return [_pod_died(case, reason)]
@@ -202,7 +204,7 @@ def _completion_settings(case: Case) -> tuple[bool, list[Setting]]:
             found_settings.append(for_some(hco.BANDWIDTH, f"{limit // MIB}Mi", f"{mib}Mi"))
     if _useless_post_copy(case):
         found_settings.append(for_some(hco.ALLOW_WORKLOAD_DISRUPTION, False, True))
-    if not own.allow_auto_converge:
+    if not own.allow_auto_converge and copy.ratio >= _BUSY_RATIO:
         found_settings.append(for_some(hco.ALLOW_AUTO_CONVERGE, False, True))
     return copy.ratio < 1, found_settings
 

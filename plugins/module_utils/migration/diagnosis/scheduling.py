@@ -73,7 +73,8 @@ def unschedulable(case: Case) -> Diagnosis:
 def _told(case: Case) -> Iterable[str]:
     pod = case.pod
     if pod is not None and pod.unschedulable:
-        yield f"Target pod {case.migration.namespace}/{pod.name} cannot be scheduled: {pod.unschedulable}"
+        name = f" {case.migration.namespace}/{pod.name}" if pod.name else ""
+        yield f"Target pod{name} cannot be scheduled: {pod.unschedulable}"
     for event in case.events:
         if "unschedulable" in event or "timeout period exceeded" in event:
             yield f"Event: {event}"
@@ -84,9 +85,9 @@ def _selectors(case: Case) -> tuple[dict[str, str], dict[str, str]]:
     instance = case.instance
     added = case.migration.added_node_selector
     own = dict(instance.spec.node_selector) if instance else {}
-    known = dict(case.pod.selector) if case.pod else dict(instance.launcher_selector) if instance else {}
-    if not case.pod:
-        known.update(_cpu_of_source(case))
+    known = dict(case.pod.selector) if case.pod else {}
+    if not known and instance is not None:
+        known = {**instance.launcher_selector, **_cpu_of_source(case)}
     cpu = {key: value for key, value in known.items() if key.startswith(_CPU_LABELS)}
     rest = {key: value for key, value in own.items() if key not in added}
     return cpu, rest

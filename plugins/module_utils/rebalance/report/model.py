@@ -68,6 +68,7 @@ def build_report(record: RunRecord, plan: Optional[Mapping[str, Any]] = None, ti
         "stages": [_stage(stage, record.items) for stage in record.stages],
         "timeline": timeline,
         "failures": [_failure(item) for item in record.items if item.status not in (SUCCEEDED,) and item.code],
+        "late": [_late(item) for item in record.items if item.status == SUCCEEDED and item.diagnoses],
     }
 
 
@@ -174,6 +175,18 @@ def _stage(stage: Any, items: Sequence[Item]) -> dict[str, Any]:
     }
 
 
+def _late(item: Item) -> dict[str, Any]:
+    return {
+        "virtual_machine": f"{item.namespace}/{item.name}",
+        "move": item.id,
+        "source": item.source,
+        "target": item.target,
+        "actual_seconds": item.actual_seconds,
+        "predicted_seconds": item.predicted_seconds,
+        "diagnoses": [dict(diagnosis) for diagnosis in item.diagnoses],
+    }
+
+
 def _failure(item: Item) -> dict[str, Any]:
     return {
         "virtual_machine": f"{item.namespace}/{item.name}",
@@ -184,6 +197,7 @@ def _failure(item: Item) -> dict[str, Any]:
         "code": item.code,
         "message": item.message,
         "hint": item.hint,
+        "diagnoses": [dict(diagnosis) for diagnosis in item.diagnoses],
         "attempts": [
             {
                 "number": attempt.number,

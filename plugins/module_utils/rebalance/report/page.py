@@ -57,6 +57,7 @@ def render_page(report: Mapping[str, Any]) -> str:
         _head(report),
         _tiles(report),
         _failures(report["failures"]),
+        _late(report["late"]),
         _nodes(report),
         _timeline(report),
         _accuracy(report),
@@ -122,7 +123,35 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> str:
             f"({escape(failure['source'])} to {escape(failure['target'])}): {escape(failure['status'])}, "
             f"{escape(failure['code'])}</p><p>{escape(failure['message'])}</p>"
             + (f'<p class="muted">{escape(failure["hint"])}</p>' if failure["hint"] else "")
+            + _diagnoses(failure["diagnoses"])
             + "</div>"
+        )
+    return "".join(parts)
+
+
+def _late(moves: Sequence[Mapping[str, Any]]) -> str:
+    if not moves:
+        return ""
+    parts = ["<h2>What took much longer than predicted</h2>"]
+    for move in moves:
+        parts.append(
+            f'<div class="failure"><p><strong>{escape(move["virtual_machine"])}</strong> '
+            f"({escape(move['source'])} to {escape(move['target'])})</p>{_diagnoses(move['diagnoses'])}</div>"
+        )
+    return "".join(parts)
+
+
+def _diagnoses(diagnoses: Sequence[Mapping[str, Any]]) -> str:
+    parts = []
+    for diagnosis in diagnoses:
+        facts = list(diagnosis["evidence"])
+        for setting in diagnosis["settings"]:
+            now = "" if setting["current"] is None else f" (now {setting['current']})"
+            facts.append(f"{setting['module']}: {setting['option']} {setting['suggested']}{now} would change it.")
+        listed = "".join(f"<li>{escape(str(fact))}</li>" for fact in facts)
+        parts.append(
+            f"<p>{escape(diagnosis['symptom'])}: {escape(diagnosis['likely_cause'])}</p><ul>{listed}</ul>"
+            f'<p class="muted">{escape(diagnosis["remedy"])} ({escape(diagnosis["source"])})</p>'
         )
     return "".join(parts)
 

@@ -43,6 +43,7 @@ def reopen(record: RunRecord, retry_failed: bool) -> bool:
         again = retry_failed and item.status in (states.FAILED, states.SKIPPED)
         if item.status == states.NOT_ATTEMPTED or again:
             item.status, item.code, item.message, item.hint = states.WAITING, "", "", ""
+            item.diagnoses = []
     for stage in record.stages:
         failed = sum(item.stage == stage.name and item.status == states.FAILED for item in record.items)
         stage.failed_before = min(stage.failed_before, failed)

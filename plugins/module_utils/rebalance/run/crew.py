@@ -11,8 +11,9 @@ from typing import Any, Callable, Mapping, Optional, Protocol, TypeVar
 
 from ...cluster.gateway import Gateway, Object
 from ...cluster.model import MigrationSettings, VirtualMachine
-from ...cluster.resources import EVENTS, VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
+from ...cluster.resources import EVENTS, RESOURCE_QUOTAS, VIRTUAL_MACHINE_INSTANCES, VIRTUAL_MACHINES
 from ...errors import ApiError, NotFound, Unreachable
+from ...migration.checks_machines import Quota, parse_quota
 from .live import LiveView
 from .options import RunOptions
 
@@ -115,6 +116,14 @@ class Crew:
                     }
                 )
         return found
+
+    def quotas(self, namespace: str) -> list[Quota]:
+        """Return a namespace's quotas; empty if they cannot be read."""
+        try:
+            found = self.gateway.list_as(RESOURCE_QUOTAS, parse_quota, namespace=namespace).items
+        except ApiError:
+            return []
+        return [quota for quota in found if quota is not None]
 
     def events(self, namespace: str, kind: str, name: str, since: str) -> list[str]:
         """Return the messages of warnings and deletions about an object since a time (RFC 3339), newest last. What

@@ -224,6 +224,7 @@ class Executor:
         attempt.result = outcome.status
         attempt.reason = f"{outcome.code}: {outcome.message}" if outcome.code else outcome.message
         item.code, item.message, item.hint, item.reached = outcome.code, outcome.message, outcome.hint, outcome.reached
+        item.diagnoses = list(outcome.diagnoses)
         if outcome.status == states.SUCCEEDED:
             item.status = states.SUCCEEDED
             item.actual_seconds = seconds_between(attempt.started_at, attempt.ended_at)

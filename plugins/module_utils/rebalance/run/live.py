@@ -173,6 +173,15 @@ class LiveView:
         if pod is not None and pod.migration_uid:
             self._target_pods.pop(pod.migration_uid, None)
 
+    @property
+    def ready_handlers(self) -> Mapping[str, bool]:
+        """Whether virt-handler is ready, by node."""
+        return self._handlers
+
+    def target_pod(self, migration_uid: str) -> Optional[Pod]:
+        """Return the pod that a migration has made for its target, while there is one."""
+        return self._target_pods.get(migration_uid)
+
     def handlers(self, ready: Mapping[str, bool]) -> None:
         """Take which nodes have a virt-handler that is ready."""
         if dict(self._handlers) == dict(ready):

@@ -21,8 +21,9 @@ from ...errors import ApiError, Conflict, Forbidden, NotFound, Unreachable
 from ...migration.precopy import completion_timeout_seconds
 from ...times import seconds_between
 from ..plan import LIVE, Move
-from ..record import SUCCEEDED, WAITING
+from ..record import FAILED, SUCCEEDED, WAITING
 from .crew import Crew
+from .explain import Diagnoses, explain
 from .limits import BLOCKING_CONDITIONS
 from .live import SeenMigration
 from .outcome import Ending, Outcome, arrived, conclude, failed, skipped
@@ -39,6 +40,11 @@ _CANCEL_SECONDS = 300.0
 _SLACK_SECONDS = 300.0
 # seconds per gigabyte where KubeVirt itself sets no limit: its own default
 _UNLIMITED_PER_GIB = 150
+# a move is late when a step takes this many times what was predicted for all of it, and at least so long
+_LATE_TIMES = 2.0
+_LATE_SECONDS = 60.0
+# how the scheduler's message is told from those of events
+_SCHEDULER = "unschedulable: "
 
 
 class LiveFlight:
@@ -57,6 +63,8 @@ class LiveFlight:
         self._outcome: Optional[Outcome] = None
         self._phase_since: dict[str, float] = {}
         self._cancelled = ("", "")
+        self._explained: set[str] = set()
+        self._diagnoses: Diagnoses = ()
 
     @property
     def started_at(self) -> str:
@@ -209,6 +217,9 @@ class LiveFlight:
         copying = migration.phase not in ("", "Pending", "Scheduling")
         kind = "copying" if copying else "scheduling" if migration.phase == "Scheduling" else "pending"
         waited = now - self._phase_since.setdefault(kind, now)
+        if waited > self._patience() and kind not in self._explained:
+            self._explained.add(kind)
+            self._explain(migration)
         if kind == "pending" and waited > options.pending_timeout_seconds:
             blocking = [name for name in BLOCKING_CONDITIONS if name in migration.conditions]
             code = "quota" if "migrationRejectedByResourceQuota" in blocking else "not_started"
@@ -217,6 +228,16 @@ class LiveFlight:
             self.cancel("target_pod_failed", f"the target pod was not ready after {waited:.0f} s")
         elif copying and waited > self._copy_timeout() and self._mode() != "PostCopy":
             self.cancel("migration_timeout", f"the migration had not ended after {waited:.0f} s")
+        if self._cancelled[0]:
+            self._explain(migration)
+
+    def _patience(self) -> float:
+        return max(_LATE_SECONDS, _LATE_TIMES * self.move.predicted.duration_seconds)
+
+    def _explain(self, migration: Migration) -> None:
+        """Find out why it is late while the cluster still shows it."""
+        state, events = self._state(migration), self._events(migration)
+        self._diagnoses = explain(self._crew, migration, state, events, is_late=True) or self._diagnoses
 
     def _mode(self) -> str:
         vm = self._crew.view.machines.get(self.move.key)
@@ -289,7 +310,23 @@ class LiveFlight:
         )
         if not arrived(ending):
             ending = replace(ending, events=self._events(seen.migration))
-        return self._end(conclude(ending))
+        return self._end(self._explained_end(conclude(ending), ending))
+
+    def _explained_end(self, outcome: Outcome, ending: Ending) -> Outcome:
+        """Return the outcome with what made it fail, or late; what was seen before it was cancelled counts then."""
+        if outcome.status == SUCCEEDED:
+            took = seconds_between(outcome.started_at, outcome.ended_at) or 0.0
+            if took <= self._patience():
+                return outcome
+            found = explain(self._crew, ending.migration, ending.state, (), is_late=True)
+            return replace(outcome, diagnoses=found or self._diagnoses)
+        if outcome.status != FAILED:
+            return outcome
+        if ending.cancelled_code and self._diagnoses:
+            return replace(outcome, diagnoses=self._diagnoses)
+        events = [event for event in ending.events if not event.startswith(_SCHEDULER)]
+        found = explain(self._crew, ending.migration, ending.state, events, cancelled=ending.cancelled)
+        return replace(outcome, diagnoses=found or self._diagnoses)
 
     def _state(self, migration: Migration) -> Optional[MigrationState]:
         if migration.state is not None and migration.state.migration_uid == migration.uid:
@@ -304,7 +341,7 @@ class LiveFlight:
         found = crew.events(move.namespace, "VirtualMachineInstance", move.name, since)
         found += crew.events(move.namespace, MIGRATIONS.kind, self.name, since)
         told = crew.view.unschedulable.get(migration.uid)
-        return found + ([f"unschedulable: {told}"] if told else [])
+        return found + ([f"{_SCHEDULER}{told}"] if told else [])
 
     def _restore(self) -> bool:
         move = self.move

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from ...cluster.model import Migration, MigrationState
 from ..record import FAILED, SKIPPED, SUCCEEDED
@@ -61,7 +61,8 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one attempt. C(status) is one of the record's; C(retryable) says that another attempt may help."""
+    """The end of one attempt. C(status) is one of the record's; C(retryable) says that another attempt may help;
+    C(diagnoses) are the causes found, as documents."""
 
     status: str
     code: str = ""
@@ -71,6 +72,7 @@ class Outcome:
     reached: str = ""
     started_at: str = ""
     ended_at: str = ""
+    diagnoses: tuple[Mapping[str, Any], ...] = ()
 
 
 def failed(code: str, message: str, *, retryable: bool = False, hint: str = "", reached: str = "") -> Outcome:

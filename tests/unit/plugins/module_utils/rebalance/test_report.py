@@ -14,7 +14,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.record import
     parse_record,
 )
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.report import svg
-from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.report.model import build_report, seconds_between
+from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.report.model import build_report
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.report.page import render_page
 
 GIB = 2**30
@@ -94,19 +94,6 @@ def record() -> RunRecord:
     )
 
 
-@pytest.mark.parametrize(
-    ("start", "end", "seconds"),
-    [
-        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:14Z", 14),
-        ("2026-01-01T00:00:00.500000Z", "2026-01-01T01:00:00+01:00", -0.5),
-        ("", "2026-01-01T00:00:14Z", None),
-        ("yesterday", "2026-01-01T00:00:14Z", None),
-    ],
-)
-def test_seconds_between_reads_what_the_api_writes(start: str, end: str, seconds: float | None) -> None:
-    assert seconds_between(start, end) == seconds
-
-
 def test_report_compares_predicted_with_actual_for_successful_moves_only(record: RunRecord) -> None:
     durations = build_report(record)["durations"]
     assert durations["moves_compared"] == 3
@@ -119,6 +106,42 @@ def test_report_measures_balance_before_and_after(record: RunRecord) -> None:
     assert balance["cpu"]["before"] == {"maximum": 0.9, "mean": 0.5, "standard_deviation": 0.4}
     assert balance["memory"]["after"] == {"maximum": 0.45, "mean": 0.45, "standard_deviation": 0.0}
     assert balance["cpu"]["planned"] is None
+
+
+DIAGNOSIS = {
+    "symptom": "network_saturation",
+    "likely_cause": "Several migrations shared the link <of> one node.",
+    "evidence": ["4 migrations left worker-1 at that time."],
+    "settings": [
+        {
+            "module": "hco_migration_config",
+            "option": "parallel_outbound_migrations_per_node",
+            "current": 4,
+            "suggested": 2,
+        }
+    ],
+    "remedy": "Let fewer migrations run at once.",
+    "source": "live-migration guide, Issue 2: Network Saturation",
+}
+
+
+def test_report_tells_why_moves_failed_or_were_late(record: RunRecord) -> None:
+    record.items[0].diagnoses = [DIAGNOSIS]
+    record.items[3].diagnoses = [{**DIAGNOSIS, "evidence": ["The limit was 100 s."], "settings": []}]
+    report = build_report(parse_record(record.to_dict()))
+    (late,) = report["late"]
+    assert (late["virtual_machine"], late["diagnoses"]) == ("shop/vm-1", [DIAGNOSIS])
+    assert [found["evidence"] for found in report["failures"][0]["diagnoses"]] == [["The limit was 100 s."]]
+    page = render_page(report)
+    assert "4 migrations left worker-1 at that time." in page
+    assert "The limit was 100 s." in page
+    assert "hco_migration_config: parallel_outbound_migrations_per_node 2 (now 4) would change it." in page
+    assert "shared the link &lt;of&gt; one node" in page
+
+
+def test_report_without_late_moves_does_not_speak_of_them(record: RunRecord) -> None:
+    assert build_report(record)["late"] == []
+    assert "longer than predicted" not in render_page(build_report(record))
 
 
 def test_report_lists_failures_with_their_hints(record: RunRecord) -> None:

@@ -108,7 +108,7 @@ def test_the_policy_of_a_vm_counts() -> None:
     assert entry["helps"][0] == {
         "way": "completion_timeout",
         "text": "Give it 20 s per started GB.",
-        "policy": {"completion_timeout_per_gib": 20},
+        "policy": {"completion_timeout_seconds_per_gib": 20},
     }
 
 

@@ -190,13 +190,13 @@ ROWS = {
         ("completion_timeout",),
         [failed(101, ABORTED)],
         ("failureReason: Live migration has been aborted", "The limit was 100 s: 20 s for each of 5 started GB"),
-        ("migration_policy", "completion_timeout_per_gib", 20, 40),
+        ("migration_policy", "completion_timeout_seconds_per_gib", 20, 40),
     ),
     "the limit of a release with 800 s": Row(
         ("completion_timeout",),
         [failed(4000, ABORTED, migrationConfiguration={"completionTimeoutPerGiB": 800})],
         ("800 s for each of 5 started GB",),
-        ("migration_policy", "completion_timeout_per_gib", 800, 1600),
+        ("migration_policy", "completion_timeout_seconds_per_gib", 800, 1600),
     ),
     "completion timeout with a limit of bandwidth below the dirty rate": Row(
         ("completion_timeout",),
@@ -421,7 +421,7 @@ ROWS = {
         ("completion_timeout",),
         [move("Running")],
         ("It copies for 1200 s and has to end within 2000 s.",),
-        ("migration_policy", "completion_timeout_per_gib", 400, 800),
+        ("migration_policy", "completion_timeout_seconds_per_gib", 400, 800),
         {"vmi": {"status": {"migrationState": state(migrationConfiguration={"completionTimeoutPerGiB": 400})}}},
     ),
     "a lost target": Row(
