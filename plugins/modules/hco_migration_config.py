@@ -188,7 +188,7 @@ before:
   description: All settings before, by the names of options. Null is a setting that is not set.
   returned: success
   type: dict
-  sample: &settings
+  sample:
     parallel_migrations_per_cluster: 5
     parallel_outbound_migrations_per_node: 1
     bandwidth_per_migration: null
@@ -203,8 +203,15 @@ after:
   returned: success
   type: dict
   sample:
-    <<: *settings
     parallel_migrations_per_cluster: 10
+    parallel_outbound_migrations_per_node: 1
+    bandwidth_per_migration: null
+    completion_timeout_seconds_per_gib: 20
+    progress_timeout_seconds: 150
+    network: null
+    allow_auto_converge: false
+    allow_post_copy: false
+    allow_workload_disruption: false
 lines:
   description: The settings, what has changed, and what to know, as lines for people.
   returned: success
