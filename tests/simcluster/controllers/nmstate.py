@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,17 +17,28 @@ from .client import ApiError
 from .controller import Controller
 from .informer import Key
 from .network_state import NmstateError, applied, without
+from .nmstate_conditions import (
+    ENACTMENT_TYPES,
+    RESET,
+    RETRIES,
+    aborted,
+    conditions_after,
+    failed,
+    max_unavailable,
+    pending,
+    policy_conditions,
+    progressing,
+    retrying,
+    succeeded,
+)
 
 log = logging.getLogger(__name__)
 Obj = dict[str, Any]
 POLICY_LABEL = "nmstate.io/policy"
 NODE_LABEL = "nmstate.io/node"
-RETRIES = 5
 _LONGEST_RETRY_FACTOR = 30
 _HANG_POLL_SECONDS = 5.0
 _STATES = "network state"
-_ENACTMENT_TYPES = ("Failing", "Available", "Progressing", "Pending", "Aborted")
-_POLICY_TYPES = ("Available", "Degraded", "Progressing", "Ignored")
 
 
 @dataclass
@@ -158,29 +168,29 @@ class NmstateHandler(Controller):
         desired: Obj = policy["spec"].get("desiredState") or {}
         attempts = await self._prepare(name, rollout.generation, node, desired)
         while len(rollout.busy) >= rollout.limit:
-            await self._set(name, node, *_pending())
+            await self._set(name, node, *pending())
             if rollout.failed:
-                await self._set(name, node, *_aborted(f"{node}.{name}"))
+                await self._set(name, node, *aborted(f"{node}.{name}"))
                 return
             await rollout.changed.wait()
         rollout.busy.add(node)
         while self._ready(node):
-            await self._set(name, node, *_progressing())
+            await self._set(name, node, *progressing())
             problem = await self._attempt(name, node, desired)
             if problem is None:
-                await self._set(name, node, *_succeeded())
+                await self._set(name, node, *succeeded())
                 rollout.busy.discard(node)
                 rollout.wake()
                 return
             attempts += 1
             count = {str(rollout.generation): attempts}
             if attempts >= RETRIES:
-                await self._set(name, node, *_failed(node, problem), count)
+                await self._set(name, node, *failed(node, problem), count)
                 # its place stays taken, so that nobody who waits goes on
                 rollout.failed = True
                 rollout.wake()
                 return
-            await self._set(name, node, *_retrying(node, attempts), count)
+            await self._set(name, node, *retrying(node, attempts), count)
             factor = min(2 ** (attempts - 1), _LONGEST_RETRY_FACTOR)
             await self.clock.sleep(self.settings.model.nmstate_retry_seconds * factor)
         rollout.busy.discard(node)
@@ -264,7 +274,7 @@ class NmstateHandler(Controller):
         """The conditions of an enactment: status and message by type."""
         key = ("", f"{node}.{policy}")
         before: Obj = (self.caches.enactments.obj(key) or {}).get("status") or {}
-        values = [(kind, states[kind][0], reason, states[kind][1]) for kind in _ENACTMENT_TYPES]
+        values = [(kind, states[kind][0], reason, states[kind][1]) for kind in ENACTMENT_TYPES]
         conditions = conditions_after(before.get("conditions") or [], values, self.context.now())
         patch: Obj = {}
         if conditions is not before.get("conditions"):
@@ -282,7 +292,7 @@ class NmstateHandler(Controller):
             item = self.caches.enactments.get(("", f"{node}.{name}"))
             outcomes.append(item.outcome if item is not None and item.generation == generation else "")
         status: Obj = policy.get("status") or {}
-        wanted = policy_conditions(outcomes, len(matching) - len(ready)) if started else _RESET
+        wanted = policy_conditions(outcomes, len(matching) - len(ready)) if started else RESET
         conditions = conditions_after(status.get("conditions") or [], wanted, self.context.now())
         rollout = self._rollouts.get(name)
         busy = {str(generation): len(rollout.busy) if rollout else outcomes.count("Failing")}
@@ -295,118 +305,3 @@ class NmstateHandler(Controller):
             patch["lastUnavailableNodeCountUpdate"] = self.context.now()
         if patch:
             await self.patch(self.caches.network_policies, ("", name), {"status": patch}, "status")
-
-
-_RESET = [(kind, "Unknown", "", "") for kind in _POLICY_TYPES]
-
-
-def policy_conditions(outcomes: list[str], ignored: int) -> list[tuple[str, str, str, str]]:
-    """Type, status, reason and message, from the true conditions of the enactments on nodes that are ready."""
-    total = len(outcomes)
-    tail = f", {ignored} nodes ignored due to NotReady state" if ignored else ""
-    failed, aborted, done = (outcomes.count(each) for each in ("Failing", "Aborted", "Available"))
-    if not outcomes:
-        text = "Policy does not match any node"
-        return [(kind, "False", "NoMatchingNode", "") for kind in _POLICY_TYPES[:-1]] + [
-            ("Ignored", "True", "NoMatchingNode", text)
-        ]
-    finished = failed + aborted + done
-    if finished < total:
-        pending = outcomes.count("Pending")
-        text = f"Policy is progressing {finished}/{total} nodes finished"
-        text += (f", {pending} pending" if pending else "") + tail
-        reason = "ConfigurationProgressing"
-        return [
-            ("Available", "Unknown", reason, ""),
-            ("Degraded", "Unknown", reason, ""),
-            ("Progressing", "True", reason, text),
-            ("Ignored", "False", reason, ""),
-        ]
-    if failed or aborted:
-        text = f"{failed}/{total} nodes failed to configure"
-        text += f", {aborted} nodes aborted configuration" if aborted else ""
-        return [
-            ("Available", "False", "FailedToConfigure", ""),
-            ("Degraded", "True", "FailedToConfigure", text),
-            ("Progressing", "False", "ConfigurationProgressing", ""),
-            ("Ignored", "False", "FailedToConfigure", ""),
-        ]
-    reason = "SuccessfullyConfigured"
-    return [
-        ("Available", "True", reason, f"{done}/{total} nodes successfully configured{tail}"),
-        ("Degraded", "False", reason, ""),
-        ("Progressing", "False", reason, ""),
-        ("Ignored", "False", reason, ""),
-    ]
-
-
-def max_unavailable(value: int | str | None, nodes: int) -> int:
-    """How many nodes may be busy: half of them by default, percentages round up, at least one (nodes.go)."""
-    text = "50%" if value is None else str(value)
-    if text.endswith("%"):
-        number = math.ceil(int(text[:-1]) * nodes / 100)
-    else:
-        number = int(text) if text.lstrip("-").isdigit() else 0
-    return max(1, number)
-
-
-def conditions_after(before: list[Obj], values: list[tuple[str, str, str, str]], now: str) -> list[Obj]:
-    """Conditions of these types, statuses, reasons and messages; the very same list if they were so."""
-    known = {each["type"]: each for each in before}
-    found = []
-    for kind, status, reason, message in values:
-        old = known.get(kind, {})
-        same = old.get("status") == status
-        if same and old.get("reason", "") == reason and old.get("message", "") == message:
-            found.append(old)
-            continue
-        new = {
-            "type": kind,
-            "status": status,
-            "lastHeartbeatTime": now,
-            "lastTransitionTime": old.get("lastTransitionTime", now) if same else now,
-        }
-        new.update({key: value for key, value in (("reason", reason), ("message", message)) if value})
-        found.append(new)
-    return before if found == before else found
-
-
-Outcome = tuple[str, dict[str, tuple[str, str]]]
-
-
-def _states(status: str, **named: tuple[str, str]) -> dict[str, tuple[str, str]]:
-    return {**dict.fromkeys(_ENACTMENT_TYPES, (status, "")), **named}
-
-
-def _pending() -> Outcome:
-    text = "Max unavailable node limit reached"
-    return "MaxUnavailableLimitReached", _states("False", Pending=("True", text), Progressing=("False", text))
-
-
-def _progressing() -> Outcome:
-    states = _states(
-        "False", Progressing=("True", "Applying desired state"), Failing=("Unknown", ""), Available=("Unknown", "")
-    )
-    return "ConfigurationProgressing", states
-
-
-def _succeeded() -> Outcome:
-    return "SuccessfullyConfigured", _states("False", Available=("True", "successfully reconciled"))
-
-
-def _retrying(node: str, attempts: int) -> Outcome:
-    text = f"failed to reconcile NodeNetworkConfigurationPolicy on node {node}. Retrying {attempts + 1}/{RETRIES}"
-    return "Retrying", _states("False", Failing=("True", text), Progressing=("True", text))
-
-
-def _failed(node: str, problem: str) -> Outcome:
-    text = (
-        f'error reconciling NodeNetworkConfigurationPolicy on node {node} at desired state apply: "",\n {problem}\n'
-        ": failed to execute nmstatectl apply --no-commit --timeout 480: exit status 1"
-    )
-    return "FailedToConfigure", _states("False", Failing=("True", text))
-
-
-def _aborted(enactment: str) -> Outcome:
-    text = f'reconciliation of enactment "{enactment}" has aborted'
-    return "ConfigurationAborted", _states("False", Aborted=("True", text))

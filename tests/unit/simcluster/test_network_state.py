@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simcluster.controllers.network_state import NmstateError, applied, interface, ports_of, without
-from simcluster.controllers.nmstate import conditions_after, max_unavailable, policy_conditions
+from simcluster.controllers.nmstate_conditions import conditions_after, max_unavailable, policy_conditions
 from simcluster.scenarios.networks import node_network_state
 from simcluster.scenarios.values import NodeShape
 
