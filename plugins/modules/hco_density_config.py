@@ -191,7 +191,7 @@ cautions:
     code:
       description: >-
         What it is about, for programs: V(cpu_overcommit), V(memory_overcommit), V(memory_headroom), V(after_restart),
-        V(too_few_api_replicas), V(tainted) or V(kept_by_others).
+        V(too_few_api_replicas), V(tainted), V(not_well_before) or V(kept_by_others).
       type: str
       sample: memory_overcommit
     message:

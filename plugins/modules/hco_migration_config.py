@@ -237,7 +237,7 @@ cautions:
         What it is about, for programs, such as V(shared_network), V(beyond_tested), V(nothing_starts),
         V(no_time_limit), V(bandwidth_below_timeout), V(bandwidth_rounded), V(post_copy_without_disruption),
         V(post_copy), V(workload_disruption), V(auto_converge), V(virt_handler_restarts), V(unknown_to_release),
-        V(overridden), V(kept_by_others), V(window_open) or V(changed_within_window).
+        V(overridden), V(kept_by_others), V(not_well_before), V(window_open) or V(changed_within_window).
       type: str
       sample: shared_network
     message:

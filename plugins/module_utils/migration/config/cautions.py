@@ -101,6 +101,14 @@ def kept_by(owners: Sequence[str]) -> list[Caution]:
     return [Caution("kept_by_others", text)]
 
 
+def not_well(told: str) -> Caution:
+    """Return the caution about an operator that was not well before the change, with what its conditions say."""
+    text = (
+        f"The HyperConverged was not well before{told}. It is only waited for KubeVirt to be through with the change."
+    )
+    return Caution("not_well_before", text)
+
+
 def of_surroundings(
     ignored: frozenset[str], owners: Sequence[str], window: Optional[Window], config: Mapping[str, Any], state: str
 ) -> list[Caution]:

@@ -42,7 +42,8 @@ class Expectation:
     C(wanted): values the HyperConverged was given, by path, and C(applied): those the KubeVirt has to have. Each value
     is compared by C(equal(path, found, wanted)). C(network): the migration network that virt-handler has to be
     rolled out with ("" for none), None if that is not looked at. C(api_replicas): how many replicas of virt-api have
-    to be ready, None if that is not looked at. C(conditions): whether the operators have to be through and well.
+    to be ready, None if that is not looked at. C(conditions): whether the operators have to be through with it.
+    C(well): whether the HyperConverged's operator has to be well, too.
     """
 
     wanted: Mapping[hco.Path, Any]
@@ -50,6 +51,7 @@ class Expectation:
     network: Optional[str] = None
     api_replicas: Optional[int] = None
     conditions: bool = True
+    well: bool = True
     equal: Callable[[hco.Path, Any, Any], bool] = field(default=lambda path, found, wanted: bool(found == wanted))
 
 
@@ -62,7 +64,7 @@ def waiting_for(seen: Seen, expected: Expectation) -> str:
     """Return the first thing that has not come true yet, as a sentence without its end; empty if all has."""
     name = hco.read_path(seen.hyperconverged, ("metadata",)).get("name", hco.NAME)
     if expected.conditions and not (_observed(seen.hyperconverged) and _is(seen.hyperconverged, "ReconcileComplete")):
-        return f"the operator has not taken up the change of HyperConverged {name}{_said(seen.hyperconverged)}"
+        return f"the operator has not taken up the change of HyperConverged {name}{told_by(seen.hyperconverged)}"
     if seen.kubevirt is None:
         return f"there is no KubeVirt {hco.KUBEVIRT_NAME}"
     behind = _unequal(seen.kubevirt, expected.applied, expected)
@@ -73,12 +75,12 @@ def waiting_for(seen: Seen, expected: Expectation) -> str:
         missing = _rollout(seen.daemon_set, expected.network)
         if missing:
             return missing
-    if expected.conditions and not (_observed(seen.kubevirt) and _well(seen.kubevirt)):
-        return f"KubeVirt {hco.KUBEVIRT_NAME} is not through with the change{_said(seen.kubevirt)}"
+    if expected.conditions and not (_observed(seen.kubevirt) and is_well(seen.kubevirt)):
+        return f"KubeVirt {hco.KUBEVIRT_NAME} is not through with the change{told_by(seen.kubevirt)}"
     if expected.api_replicas is not None and _ready_replicas(seen.deployment) < expected.api_replicas:
         return f"{_ready_replicas(seen.deployment)} of {expected.api_replicas} replicas of virt-api are ready"
-    if expected.conditions and not _well(seen.hyperconverged):
-        return f"HyperConverged {name} is not well{_said(seen.hyperconverged)}"
+    if expected.conditions and expected.well and not is_well(seen.hyperconverged):
+        return f"HyperConverged {name} is not well{told_by(seen.hyperconverged)}"
     return ""
 
 
@@ -138,12 +140,13 @@ def _is(item: Object, kind: str, status: str = "True") -> bool:
     return _conditions(item).get(kind, {}).get("status") == status
 
 
-def _well(item: Object) -> bool:
+def is_well(item: Object) -> bool:
+    """Tell whether the conditions of a HyperConverged or a KubeVirt say that it is available and at rest."""
     return all(_is(item, kind, status) for kind, status in _READY.items())
 
 
-def _said(item: Object) -> str:
-    """What the conditions that are not as they should be say."""
+def told_by(item: Object) -> str:
+    """Return what the conditions say that are not as they should be, after a colon; empty if all are."""
     told = []
     for kind, status in {"ReconcileComplete": "True", **_READY}.items():
         condition = _conditions(item).get(kind)

@@ -46,11 +46,15 @@ class Wish:
 
 @dataclass(frozen=True)
 class Options:
-    """Options that have been checked as far as that is possible without the cluster."""
+    """Options that have been checked as far as that is possible without the cluster.
+
+    C(unset) are fields to give back, C(unset_rest) says whether all that have no value are given back, too.
+    """
 
     state: str
     values: Mapping[str, Any]
     unset: frozenset[str]
+    unset_rest: bool
     profile: Optional[str]
     release: Optional[profiles.Release]
 
@@ -64,6 +68,8 @@ class Options:
             stated.update(profiles.profile(self.profile, self.release or installed))
         stated.update(dict.fromkeys(self.unset))
         stated.update(self.values)
+        if self.unset_rest:
+            stated = {**dict.fromkeys(field.name for field in FIELDS), **stated}
         return Wish(stated, frozenset(self.values) | self.unset)
 
 
@@ -77,16 +83,17 @@ def parse_options(params: Mapping[str, Any]) -> Options:
     profile = params.get("profile")
     if state == RESTORED:
         _nothing_else(params)
-    elif state == WINDOW and not (values or unset or profile):
+    elif state == WINDOW and not (values or params.get("unset") or profile):
         raise InvalidInput("state", state, "a window needs the settings that are to hold in it", hint=_WINDOW_HINT)
-    return Options(state, values, unset, profile, _release(params.get("release"), profile))
+    rest = ALL in (params.get("unset") or ())
+    return Options(state, values, unset, rest, profile, _release(params.get("release"), profile))
 
 
 _WINDOW_HINT = "Give a profile such as drain_window, or values."
 
 
 def _unset(named: Any, values: Mapping[str, Any]) -> frozenset[str]:
-    """Fields to give back, by API name; C(all) are those without a value of their own."""
+    """The fields to give back that are named, by API name."""
     allowed = f"one of {', '.join(UNSET_CHOICES)} is needed"
     for option in named:
         if option != ALL and option not in BY_OPTION:
@@ -97,8 +104,6 @@ def _unset(named: Any, values: Mapping[str, Any]) -> frozenset[str]:
             raise InvalidInput(
                 "unset", field.option, "the same setting is given a value", hint="Leave one of the two out."
             )
-    if ALL in named:
-        fields |= {field.name for field in FIELDS if field.name not in values}
     return frozenset(fields)
 
 

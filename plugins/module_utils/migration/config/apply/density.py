@@ -27,10 +27,10 @@ from ..api_replicas import (
     with_replicas,
     without_replicas,
 )
-from ..cautions import Caution, kept_by
+from ..cautions import Caution, kept_by, not_well
 from ..density import APPLIED_PATHS, FIELDS, DensityWish, density_cautions, parse_density, paths
 from ..owner import signs_of_owner
-from ..settled import Expectation, waiting_for
+from ..settled import Expectation, is_well, told_by, waiting_for
 from ..told import lines_of
 from .target import Target, Written, change, find_target
 from .wait import look, wait_until_in_force
@@ -174,6 +174,7 @@ class DensityOperation:
             {APPLIED_PATHS[name]: after[name] for name in fields},
             api_replicas=asked,
             conditions=written.changed,
+            well=is_well(written.before),
         )
         if not written.changed and not waiting_for(look(self._target, expected), expected):
             return {"in_force": True, "waited_seconds": 0}
@@ -237,6 +238,8 @@ class DensityOperation:
                     "and the alert UnsupportedHCOModification fires: support may ask for it to be removed.",
                 )
             )
+        if written.changed and not is_well(written.before):
+            found.append(not_well(told_by(written.before)))
         return found + kept_by(signs_of_owner(written.before) if written.changed else ())
 
 

@@ -14,12 +14,12 @@ from ....cluster.gateway import Gateway, Object
 from ....cluster.resources import NETWORK_ATTACHMENTS
 from ....errors import ApiError, Forbidden, InvalidInput, NotFound, OcpvError
 from ... import hyperconverged as hco
-from ..cautions import VIRT_HANDLER_RESTARTS, Caution, cautions, left_out, of_surroundings, overridden
+from ..cautions import VIRT_HANDLER_RESTARTS, Caution, cautions, left_out, not_well, of_surroundings, overridden
 from ..difference import changed_fields, not_kept, patch_for, unknown_fields
 from ..fields import BY_NAME, by_option, same
 from ..owner import signs_of_owner
 from ..profiles import ADDED_IN, release_of
-from ..settled import Expectation, waiting_for
+from ..settled import Expectation, is_well, told_by, waiting_for
 from ..told import lines_of, text_of
 from ..window import CLOSED, Window, opened, read_window
 from ..wish import RESTORED, WINDOW, Options, Wish, parse_options
@@ -179,6 +179,7 @@ class Operation:
             applied,
             network=str(config.get(hco.NETWORK) or "") if about_network else None,
             conditions=written.changed,
+            well=is_well(written.before),
             equal=lambda path, found, value: same(path[-1], found, value),
         )
 
@@ -222,6 +223,8 @@ class Operation:
             before,
             self._options.state,
         )
+        if written.changed and not is_well(written.before):
+            found.append(not_well(told_by(written.before)))
         return found
 
 

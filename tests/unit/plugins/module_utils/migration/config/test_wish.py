@@ -42,6 +42,8 @@ def test_a_value_wins_over_the_profile() -> None:
 def test_all_gives_back_what_has_no_value_in_the_call() -> None:
     wish = parse_options({"unset": ["all"], "progress_timeout_seconds": 300}).wish(None)
     assert wish.settings == {**dict.fromkeys(BY_NAME), "progressTimeout": 300}
+    with_profile = parse_options({"unset": ["all"], "profile": "reference"}).wish(None)
+    assert with_profile.settings == {**profile("reference"), "network": None}
     assert parse_options({"unset": ["network"]}).wish(None).settings == {"network": None}
 
 

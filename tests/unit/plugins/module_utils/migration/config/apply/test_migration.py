@@ -233,6 +233,17 @@ def test_a_node_without_virt_handler_does_not_hold_up_other_settings(cluster: Pl
     assert run(cluster, unset=["all"], parallel_migrations_per_cluster=10)["waited_for"]["in_force"]
 
 
+def test_an_operator_that_was_not_well_before_is_not_waited_for(cluster: PlayedCluster) -> None:
+    bad = {"type": "Degraded", "status": "True", "message": "SSP is degraded"}
+    good = [each for each in cluster.hyperconverged["status"]["conditions"] if each["type"] != "Degraded"]
+    cluster.hyperconverged["status"]["conditions"] = [*good, bad]
+    result = run(cluster, parallel_migrations_per_cluster=10)
+    assert result["waited_for"]["in_force"]
+    (caution,) = result["cautions"]
+    assert caution["code"] == "not_well_before"
+    assert "Degraded=True (SSP is degraded)" in caution["message"]
+
+
 def test_a_window_is_recorded_in_the_same_write_and_put_back(cluster: PlayedCluster) -> None:
     result = run(cluster, state="window", profile="drain_window", bandwidth_per_migration="1G")
     (body,) = cluster.writes
