@@ -43,6 +43,9 @@ SYSTEM_PACKAGES = {
     "/usr/bin/ping": "iputils-ping",
 }
 
+# used from .cache: installing it would upgrade the system's own packages
+UNPACKED_PACKAGES = ("network-manager", "libnm0", "libndp0", "libteamdctl0", "libmm-glib0", "libbluetooth3", "libpsl5")
+
 
 def say(text: str) -> None:
     print(f"setup: {text}", flush=True)
@@ -206,6 +209,28 @@ def install_system_packages() -> None:
     run(prefix + ["apt-get", "-qq", "install", "-y", "--no-install-recommends"] + missing, **quiet)
 
 
+def unpack_packages() -> None:
+    """Unpack Debian packages below .cache/debian, where tests that need them look."""
+    target = os.path.join(CACHE, "debian")
+    stamp, value = os.path.join(target, ".complete"), " ".join(UNPACKED_PACKAGES)
+    if done(stamp, value):
+        return
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        say("not a Debian system: tests that need NetworkManager will say so")
+        return
+    say("unpacking Debian packages: network-manager")
+    shutil.rmtree(target, ignore_errors=True)
+    os.makedirs(target)
+    result = subprocess.run(["apt-get", "-qq", "download", *UNPACKED_PACKAGES], cwd=target, capture_output=True)
+    if result.returncode:
+        say("NetworkManager could not be fetched; tests that need it will say so")
+        return
+    for package in glob.glob(os.path.join(target, "*.deb")):
+        run(["dpkg", "-x", package, target])
+        os.remove(package)
+    mark(stamp, value)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--system", action="store_true", help="install Debian packages that tests need, too")
@@ -219,6 +244,7 @@ def main() -> None:
         make_oldest()
     if options.system:
         install_system_packages()
+        unpack_packages()
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class Namespace:
 
     def __enter__(self) -> Namespace:
         who = [] if os.geteuid() == 0 else ["-r"]
-        command = ["unshare", *who, "--kill-child", "-n", "-m", "sh", "-c", _SETUP]
+        # its processes are its own as well, so that none is left when the first one ends
+        command = ["unshare", *who, "--kill-child", "-f", "-p", "--mount-proc", "-n", "-m", "sh", "-c", _SETUP]
         self._holder = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -46,6 +47,8 @@ class Namespace:
         if line != "ready\n":
             self._holder.kill()
             raise RuntimeError(f"no namespace: {line}{self._holder.stdout.read()}")
+        children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children")
+        self._first = children.read_text().split()[0]
         return self
 
     def __exit__(
@@ -59,7 +62,7 @@ class Namespace:
     def enter(self, *command: str) -> list[str]:
         """Return the command line that runs a command inside."""
         who = [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
-        return ["nsenter", "-t", str(self._holder.pid), *who, "-n", "-m", f"--wd={os.getcwd()}", *command]
+        return ["nsenter", "-t", self._first, *who, "-n", "-m", "-p", f"--wd={os.getcwd()}", *command]
 
     def run(self, command: str, *, check: bool = True) -> str:
         """Run a shell command inside and return its output."""
