@@ -14,6 +14,7 @@ from ansible_collections.ocpv.scale.plugins.modules import kubelet_config
 from simcluster.testing import Client, RunningCluster
 from support.modules import run_module_main
 from support.playbook import AS_JSON, run_playbook
+from support.rights import configuring_account
 from support.start import start_cluster
 from support.waiting import eventually, set_model
 
@@ -261,3 +262,18 @@ def test_the_playbook_changes_one_pool_and_shows_how_far_it_is(
     refused = run_playbook("ocpv.scale.tune_density", cluster.kubeconfig, few, **AS_JSON)
     assert refused.returncode == 2 and "510 addresses" in refused.failure()["msg"]
     assert "Problem (few_addresses)" in "".join(refused.result("Show the pools")["msg"])
+
+
+def test_the_documented_rights_are_enough(
+    cluster: RunningCluster, api: Client, zones: list[str], tmp_path: Path
+) -> None:
+    kubeconfig = configuring_account(cluster, tmp_path / "kubeconfig")
+    pod_counts = {"present": 260, "absent": 250}
+    for state, count in pod_counts.items():
+        options: Obj = {"state": state, "pause": zones, **({"max_pods": count} if state == "present" else {})}
+        result = run_module_main(
+            kubelet_config.main, {**arguments(cluster, "zone-b", **options), "kubeconfig": str(kubeconfig)}
+        )
+        # the other one is paused meanwhile, and let go
+        assert statuses(result) == {"zone-b": "updated", "zone-a": "updated"} and result["changed"]
+        assert {pods_of(api, name) for name in members(api, "zone-b")} == {count}

@@ -12,6 +12,7 @@ from ansible_collections.ocpv.scale.plugins.modules import cluster_snapshot, mig
 from simcluster.testing import Client, RunningCluster
 from support.modules import run_module_main
 from support.playbook import AS_JSON, run_playbook
+from support.rights import configuring_account
 from support.start import start_cluster
 from support.waiting import eventually
 
@@ -151,6 +152,19 @@ class TestWriting:
         result = write(cluster, {"profile": "web"}, downtime)
         assert result["failed"] and "MigrationStallDetection" in result["msg"] and "quick" in result["msg"]
         assert stored(api) == {}
+
+    def test_the_documented_rights_are_enough(self, cluster: RunningCluster, api: Client, tmp_path: Path) -> None:
+        kubeconfig = str(configuring_account(cluster, tmp_path / "kubeconfig"))
+        web: Obj = {"profile": "web"}
+        for policies, state in (
+            ([web], "present"),
+            ([{**web, "allow_auto_converge": True}], "present"),
+            ([web], "absent"),
+        ):
+            arguments = {"kubeconfig": kubeconfig, "policies": policies, "state": state}
+            result = run_module_main(migration_policy.main, arguments)
+            assert not result.get("failed") and result["changed"] and result["missing"] == {}, result
+        assert run_module_main(migration_policy_info.main, {"kubeconfig": kubeconfig})["missing"] == {}
 
 
 class TestPrecedence:
