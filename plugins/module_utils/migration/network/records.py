@@ -89,8 +89,7 @@ def leaving_spec(current: Object, target: Optional[Object], cards: Mapping[str, 
         for entry in state.get("interfaces") or ()
         if entry.get("name") and entry["name"] not in kept
     ]
-    # from the top down, as bridges and VLANs stand on what comes before them
-    leaving: Spec = {**aim, "interfaces": [*(aim.get("interfaces") or ()), *_from_the_top(gone)]}
+    leaving: Spec = {**aim, "interfaces": [*(aim.get("interfaces") or ()), *_ordered(gone)]}
     kept_mappings = {entry.get("localnet") for entry in _mappings(aim)}
     unmapped = [
         {"localnet": entry["localnet"], "state": "absent"}
@@ -116,8 +115,8 @@ def _left(entry: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> S
     return {"name": name, "type": kind, **(cards.get(name) or {"state": "up"})}
 
 
-def _from_the_top(entries: list[Spec]) -> list[Spec]:
-    """Interfaces that go first, network cards last; a spec of this kind keeps its order."""
+def _ordered(entries: list[Spec]) -> list[Spec]:
+    """Interfaces that go first, network cards last, so that a spec of this kind keeps its order (nmstate needs none)."""
     absent = [entry for entry in entries if entry.get("state") == "absent"]
     rest = [entry for entry in entries if entry.get("state") != "absent"]
     return [*sorted(absent, key=lambda entry: (_VIRTUAL.index(entry["type"]), entry["name"])), *rest]
