@@ -257,6 +257,15 @@ diagnoses:
       description: The guide's section, or the part of KubeVirt, that tells of it.
       type: str
       sample: "live-migration guide, Issue 1: Migration Timeout"
+diagnosis_lines:
+  description: One line for each of RV(diagnoses), for people.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - >-
+      shop/web-4, Pending (cluster_limit_reached): The cluster's limit of migrations is reached. Migration shop/m4 is
+      Pending for 40 s and has no target pod.
 """
 
 from ansible_collections.ocpv.scale.plugins.module_utils import names
@@ -266,7 +275,12 @@ from ansible_collections.ocpv.scale.plugins.module_utils.cluster.select import S
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.source import obtain
 from ansible_collections.ocpv.scale.plugins.module_utils.errors import Forbidden
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.checks_machines import parse_quota
-from ansible_collections.ocpv.scale.plugins.module_utils.migration.diagnosis.cases import Observed, diagnoses, troubled
+from ansible_collections.ocpv.scale.plugins.module_utils.migration.diagnosis.cases import (
+    Observed,
+    diagnoses,
+    lines,
+    troubled,
+)
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.diagnosis.observe import observe
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.preflight import CHECKS, preflight, preflight_result
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.rights import RIGHTS
@@ -309,9 +323,11 @@ def check(module, connect):
     checks = preflight(snapshot, machines, rights=rights, quotas=quotas)
     keys = {vm.key for vm in machines}
     observed = observe(gateway, troubled(snapshot, keys)) if gateway else Observed()
+    found = diagnoses(snapshot, keys, observed, quotas)
     result = {
         "captured_at": snapshot.captured_at,
-        "diagnoses": diagnoses(snapshot, keys, observed, quotas),
+        "diagnoses": found,
+        "diagnosis_lines": lines(found),
         **preflight_result(checks, params["fail_on"]),
     }
     if not result["passed"]:

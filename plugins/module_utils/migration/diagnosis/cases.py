@@ -114,6 +114,19 @@ def diagnoses(
     return entries
 
 
+def lines(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return one line for people for each entry of diagnoses."""
+    found = []
+    for entry in entries:
+        settings = [f"{item['option']} {item['suggested']} ({item['module']})" for item in entry["settings"]]
+        change = f" Would change it: {', '.join(settings)}." if settings else ""
+        found.append(
+            f"{entry['namespace']}/{entry['name']}, {entry['phase'] or 'new'} ({entry['symptom']}): "
+            f"{entry['likely_cause']} {entry['evidence'][0]}{change}"
+        )
+    return found
+
+
 def flights_of(snapshot: Snapshot) -> list[Flight]:
     """Return all migrations that are known to have copied, or to copy."""
     found = {}

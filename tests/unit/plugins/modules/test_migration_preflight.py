@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,16 @@ from ansible_collections.ocpv.scale.plugins.module_utils.migration.preflight imp
 from ansible_collections.ocpv.scale.plugins.modules import migration_preflight
 from support.http_api import HttpApi, Reply, Request, http_api, status
 from support.modules import run_module_main
-from unit.plugins.module_utils.migration.objects import CLUSTER, LIVE, WORKERS, both, kubevirt, node, spec
+from unit.plugins.module_utils.migration.objects import (
+    CLUSTER,
+    LIVE,
+    WORKERS,
+    both,
+    kubevirt,
+    migration,
+    node,
+    spec,
+)
 
 FULL = {"spec": {"configuration": {"migrations": {"parallelMigrationsPerCluster": 0}}}}
 
@@ -46,6 +57,33 @@ def test_a_failed_check_fails_the_module_and_all_is_told(tmp_path: Path) -> None
     assert "parallelMigrationsPerCluster is 0" in result["msg"]
     assert "Raise it in the HyperConverged's liveMigrationConfig." in result["msg"]
     assert [item["name"] for item in result["checks"]] == list(CHECKS)
+
+
+def test_why_a_migration_failed_is_told_from_a_dump(tmp_path: Path) -> None:
+    state = {
+        "migrationUid": "uid-move",
+        "sourceNode": "worker-1",
+        "targetNode": "worker-2",
+        "startTimestamp": "2026-03-01T11:00:00Z",
+        "endTimestamp": "2026-03-01T11:01:41Z",
+        "completed": True,
+        "failed": True,
+        "failureReason": "Live migration has been aborted",
+        "migrationConfiguration": {"completionTimeoutPerGiB": 20},
+    }
+    created = {"creationTimestamp": "2026-03-01T10:59:00Z"}
+    broken = migration("Failed", metadata=created, status={"migrationState": state})
+    path = write(tmp_path / "dump.json", *CLUSTER, broken)
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
+    os.utime(path, (noon, noon))
+    result = run(path)
+    (entry,) = result["diagnoses"]
+    assert (entry["name"], entry["symptom"], entry["ended_at"]) == ("web", "completion_timeout", state["endTimestamp"])
+    assert "20 s for each of 5 started GB; it copied for 101 s." in "".join(entry["evidence"])
+    (line,) = result["diagnosis_lines"]
+    assert line.startswith("shop/web, Failed (completion_timeout): The copy was slower")
+    assert "completion_timeout_seconds_per_gib 40 (migration_policy)" in line
+    assert run(write(tmp_path / "dump.json", *CLUSTER))["diagnoses"] == []
 
 
 @pytest.mark.parametrize(("fail_on", "failed"), [([], False), (["storage", "targets"], False), (["limits"], True)])
