@@ -182,6 +182,28 @@ virt_api:
       description: The number of nodes that the operator counts.
       type: int
       sample: 24
+levels:
+  description: >-
+    How densely the nodes that take VMs are packed now, by VMs that run. Shares of what is allocatable.
+  returned: success
+  type: dict
+  contains:
+    running:
+      description: The number of VMs that run.
+      type: int
+      sample: 138
+    own_requests:
+      description: How many of them have CPU or memory requests of their own, or CPUs, so that no ratio counts for them.
+      type: int
+      sample: 12
+    vcpus_per_core:
+      description: vCPUs for a core, the mean and the highest with its node.
+      type: dict
+      sample: {mean: 1.41, highest: 2.2, node: worker-03}
+    guest_memory:
+      description: Guest memory for memory, in the same way.
+      type: dict
+      sample: {mean: 0.52, highest: 0.86, node: worker-01}
 cautions:
   description: What to know about the change. Each is given as a warning of the task as well.
   returned: success
@@ -191,7 +213,7 @@ cautions:
     code:
       description: >-
         What it is about, for programs: V(cpu_overcommit), V(memory_overcommit), V(memory_headroom), V(after_restart),
-        V(too_few_api_replicas), V(tainted), V(not_well_before) or V(kept_by_others).
+        V(cpu_level), V(memory_level), V(too_few_api_replicas), V(tainted), V(not_well_before) or V(kept_by_others).
       type: str
       sample: memory_overcommit
     message:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import Iterable, Mapping, Sequence
 
 from ..cluster.model import Snapshot
+from ..migration.config.levels import MOST_GUEST_MEMORY as MEMORY_OVERCOMMIT
+from ..migration.config.levels import MOST_VCPUS_PER_CORE as CPU_OVERCOMMIT
 from ..quantity import format_duration
 from ..times import seconds_between
 from .plan import COLD, LIVE, NodeForecast, Plan
 from .request import DRAIN, OUTBOUND_LIMIT, PlanRequest
 
-# seen often as the most that goes well: vCPUs per physical CPU, guest memory per physical memory
-CPU_OVERCOMMIT = 1.8
-MEMORY_OVERCOMMIT = 0.9
 STALE_SECONDS = 900
 _RELIEVING_PROFILES = ("KubeVirtRelieveAndMigrate", "DevKubeVirtRelieveAndMigrate", "LongLifecycle")
 _LISTED = 5

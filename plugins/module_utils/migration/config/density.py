@@ -17,6 +17,7 @@ from typing import Any, Mapping, Optional
 from ...errors import InvalidInput
 from .. import hyperconverged as hco
 from .cautions import Caution
+from .levels import MOST_VCPUS_PER_CORE
 
 CPU_RATIO = "vmi_cpu_allocation_ratio"
 MEMORY = "memory_overcommit_percentage"
@@ -44,7 +45,7 @@ class Limits:
     memory: int
 
 
-LIMITS: Mapping[str, Limits] = {PRODUCTION: Limits(1.2, 110), TEST: Limits(1.8, 120)}
+LIMITS: Mapping[str, Limits] = {PRODUCTION: Limits(1.2, 110), TEST: Limits(MOST_VCPUS_PER_CORE, 120)}
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Optional
 
 from .... import names
+from ....cluster.capture import capture
 from ....cluster.gateway import Gateway, Object
-from ....cluster.resources import KUBEVIRTS, NODES, VIRTUAL_MACHINES
+from ....cluster.resources import KUBEVIRTS
 from ....errors import InvalidInput, NotFound, OcpvError
 from ... import hyperconverged as hco
 from ...settings import kubevirt_release
@@ -29,13 +31,13 @@ from ..api_replicas import (
 )
 from ..cautions import Caution, kept_by, not_well
 from ..density import APPLIED_PATHS, FIELDS, DensityWish, density_cautions, parse_density, paths
+from ..levels import level_cautions, level_text, levels_of
 from ..owner import signs_of_owner
 from ..settled import Expectation, is_well, told_by, waiting_for
 from ..told import lines_of
 from .target import Target, Written, change, find_target
 from .wait import look, wait_until_in_force
 
-SCHEDULABLE = "kubevirt.io/schedulable=true"
 TAINTED = "TaintedConfiguration"
 
 
@@ -55,6 +57,18 @@ def configure_density(module: Any, connect: Callable[[], Gateway]) -> dict[str, 
     return result
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What of the cluster decides: the number of VMs, of nodes that the operator counts, C(infra.replicas) of the
+    KubeVirt, its release, and how densely nodes are packed (see levels.levels_of)."""
+
+    machines: int = 0
+    nodes: int = 0
+    infra_replicas: Optional[int] = None
+    release: Optional[tuple[int, int]] = None
+    levels: Mapping[str, Any] = field(default_factory=dict)
+
+
 class DensityOperation:
     """One change of the density settings. C(clock) and C(sleep) are given for tests."""
 
@@ -72,7 +86,7 @@ class DensityOperation:
         self._check_only = check_only
         self._clock = clock
         self._sleep = sleep
-        self._facts: Optional[tuple[int, int, Optional[int], Optional[tuple[int, int]]]] = None
+        self._facts = Facts()
 
     def run(self, wait: bool, timeout_seconds: float) -> dict[str, Any]:
         """Write what differs and return the result; with C(wait) not before it is obeyed everywhere."""
@@ -91,8 +105,7 @@ class DensityOperation:
             result["waited_for"] = self._wait(written, timeout_seconds)
         return result
 
-    def _read_facts(self) -> tuple[int, int, Optional[int], Optional[tuple[int, int]]]:
-        """The number of VMs, of nodes that count, C(infra.replicas), and KubeVirt's release."""
+    def _read_facts(self) -> Facts:
         gateway = self._target.gateway
         try:
             kubevirt = gateway.get(KUBEVIRTS, hco.KUBEVIRT_NAME, self._target.namespace)
@@ -100,23 +113,26 @@ class DensityOperation:
             kubevirt = {}
         release = kubevirt_release(str(hco.read_path(kubevirt, ("status",)).get("observedKubeVirtVersion") or ""))
         # an unknown version is taken for a newer one
-        selector = SCHEDULABLE if release is None or release >= SCHEDULABLE_SINCE else ""
-        machines = len(gateway.list_as(VIRTUAL_MACHINES, _nothing).items)
-        nodes = len(gateway.list_as(NODES, _nothing, label_selector=selector).items)
+        all_nodes = release is not None and release < SCHEDULABLE_SINCE
+        snapshot = capture(gateway, ("nodes", "virtual_machines"))
         fixed = hco.read_value(kubevirt, hco.KUBEVIRT_INFRA_REPLICAS)
-        return machines, nodes, None if fixed is None else int(fixed), release
+        return Facts(
+            machines=sum(vm.has_vm for vm in snapshot.virtual_machines.values()),
+            nodes=sum(all_nodes or node.runs_vms for node in snapshot.nodes.values()),
+            infra_replicas=None if fixed is None else int(fixed),
+            release=release,
+            levels=levels_of(snapshot),
+        )
 
     def _values(self, hyperconverged: Mapping[str, Any]) -> dict[str, Any]:
         return {name: hco.read_value(hyperconverged, path) for name, path in paths(self._target.layout).items()}
 
     def _replicas(self, hyperconverged: Mapping[str, Any]) -> Replicas:
-        assert self._facts is not None
-        machines, nodes, fixed, _release = self._facts
         return Replicas(
-            wanted_replicas(machines, self._wish.machines_per_replica),
-            automatic_replicas(nodes),
+            wanted_replicas(self._facts.machines, self._wish.machines_per_replica),
+            automatic_replicas(self._facts.nodes),
             asked_replicas(read_operations(_annotations(hyperconverged))),
-            fixed,
+            self._facts.infra_replicas,
         )
 
     def _patch(self, hyperconverged: Object) -> dict[str, Any]:
@@ -153,8 +169,7 @@ class DensityOperation:
         return changes
 
     def _check_release(self) -> None:
-        assert self._facts is not None
-        release = self._facts[3]
+        release = self._facts.release
         if release is not None and release < PATCHABLE_SINCE:
             raise InvalidInput(
                 "raise_virt_api",
@@ -192,8 +207,7 @@ class DensityOperation:
             {**values, "virt_api_replicas": counted.asked, "annotation": text.get(hco.JSON_PATCH)}
             for values, counted, text in zip((before, after), replicas, annotations)
         ]
-        assert self._facts is not None
-        machines, nodes = self._facts[:2]
+        machines, nodes = self._facts.machines, self._facts.nodes
         found = self._cautions(written, after, replicas[1])
         note = (
             f"virt-api: {machines} VMs need {replicas[1].wanted} replicas, the operator makes {replicas[1].automatic} "
@@ -201,7 +215,8 @@ class DensityOperation:
         )
         return {
             "changed": written.changed,
-            "lines": lines_of(self._target.location, before, after, found, [note]),
+            "lines": lines_of(self._target.location, before, after, found, [note, level_text(self._facts.levels)]),
+            "levels": self._facts.levels,
             "api_version": self._target.resource.api_version,
             "namespace": self._target.namespace,
             "before": before,
@@ -220,6 +235,8 @@ class DensityOperation:
 
     def _cautions(self, written: Written, after: Mapping[str, Any], replicas: Replicas) -> list[Caution]:
         found = density_cautions(after, self._wish)
+        if any(value is not None for value in self._wish.values.values()):
+            found += level_cautions(self._facts.levels)
         annotations = _annotations(written.after)
         if self._wish.replicas and replicas.given < replicas.wanted:
             why = "infra.replicas of the KubeVirt" if replicas.fixed is not None else f"the annotation {hco.JSON_PATCH}"
@@ -264,7 +281,3 @@ def _merged(one: dict[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         inner = merged.get(name)
         merged[name] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _nothing(item: Object) -> None:
-    return None
