@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +28,9 @@ from support.networks import (
     set_network_faults,
 )
 from support.playbook import AS_JSON, PlaybookRun, run_playbook
+from support.rights import configuring_account
 from support.start import start_cluster
+from support.waiting import set_faults
 
 Obj = dict[str, Any]
 PLAYBOOK = "ocpv.scale.configure_migration_network"
@@ -262,6 +265,33 @@ def test_a_node_that_nothing_reaches_is_told_from_frames_that_are_too_long() -> 
         assert any(path.endswith("to worker-04") for path in check["evidence"]["lost"])
         set_network_faults(cluster)
         assert verify(cluster, checks=["mtu"])["passed"]
+
+
+def test_the_documented_rights_are_enough(tmp_path: Path) -> None:
+    with start_cluster(time_scale=TIME_SCALE) as cluster:
+        account = configuring_account(cluster, tmp_path / "kubeconfig")
+        for options in ({**VLAN, "test_vm": TEST_VM}, {"state": "absent"}):
+            run = run_playbook(PLAYBOOK, account, role_variables(**options), **AS_JSON)
+            assert run.returncode == 0, run.output[-3000:]
+        nothing_made(cluster)
+
+
+def test_a_rollout_that_hangs_says_what_is_left_and_is_taken_back_later() -> None:
+    with start_cluster(time_scale=TIME_SCALE) as cluster:
+        before = all_interfaces(cluster)
+        set_faults(cluster, nodes={"worker-05": "handler-not-ready"})
+        run = play(cluster, **VLAN, rollout_timeout_seconds=4)
+        assert run.returncode == 2
+        told = run.result("Tell what is left")["msg"]
+        assert "Going back failed, too" in told
+        assert f"{NAMESPACE}/{NAME}" in told
+        assert "migration_network_state=absent" in told
+        set_faults(cluster)
+        removed = play(cluster, state="absent")
+        assert removed.returncode == 0, removed.output[-3000:]
+        assert all_interfaces(cluster) == before
+        assert "network" not in migration_settings(cluster)
+        nothing_made(cluster)
 
 
 # -- objects of others ------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def _left(entry: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> S
 
 
 def _ordered(entries: list[Spec]) -> list[Spec]:
-    """Interfaces that go first, network cards last, so that a spec of this kind keeps its order (nmstate needs none)."""
+    """Interfaces that go first, network cards last, so that such a spec keeps its order (nmstate needs none)."""
     absent = [entry for entry in entries if entry.get("state") == "absent"]
     rest = [entry for entry in entries if entry.get("state") != "absent"]
     return [*sorted(absent, key=lambda entry: (_VIRTUAL.index(entry["type"]), entry["name"])), *rest]

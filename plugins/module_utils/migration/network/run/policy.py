@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Mapping, Optional, Sequence
 
 from .... import names
 from ....cluster.gateway import Gateway, Object
-from ....cluster.resources import NODE_NETWORK_ENACTMENTS, NODE_NETWORK_POLICIES
+from ....cluster.parse import parse_conditions
+from ....cluster.resources import NODE_NETWORK_ENACTMENTS, NODE_NETWORK_POLICIES, NODES
 from ....errors import Conflict, NotFound, OcpvError, TimedOut
-from ..enactments import BROKEN, DONE, FAILED, RETRYING, Progress, policy_selector, progress_of
-from ..facts import Facts
+from ..enactments import BROKEN, DONE, FAILED, GOING_ON, RETRYING, Progress, policy_selector, progress_of
+from ..facts import Facts, NodeFacts, parse_node
 from ..problems import named
 from ..records import Former, former_of, leaving_spec, merge_patch
 
@@ -108,8 +110,12 @@ class PolicyWork:
         policy = self._gateway.get(NODE_NETWORK_POLICIES, self._name)
         enactments = self._gateway.list(NODE_NETWORK_ENACTMENTS, label_selector=policy_selector(self._name)).items
         chosen = self._facts.selected((policy.get("spec") or {}).get("nodeSelector") or {})
-        ready = [node.name for node in chosen if node.ready]
-        return progress_of(policy, enactments, ready, [node.name for node in chosen if not node.ready])
+        progress = progress_of(policy, enactments, *_by_readiness(chosen))
+        conditions = parse_conditions((policy.get("status") or {}).get("conditions"))
+        if progress.verdict == GOING_ON and "Available" in conditions and conditions["Available"].status == "True":
+            # nmstate is through without nodes that have become unready meanwhile
+            self._facts = replace(self._facts, nodes=tuple(self._gateway.list_as(NODES, parse_node).items))
+        return progress
 
     def _what_failed(self, progress: Progress) -> str:
         failed = progress.having(FAILED, RETRYING)
@@ -181,6 +187,10 @@ def changes_to(current: Object, spec: Spec, marks: Mapping[str, Any]) -> dict[st
         if changed:
             patch.setdefault("metadata", {})[kind] = changed
     return patch
+
+
+def _by_readiness(nodes: Sequence[NodeFacts]) -> tuple[list[str], list[str]]:
+    return [node.name for node in nodes if node.ready], [node.name for node in nodes if not node.ready]
 
 
 def _interfaces(spec: Mapping[str, Any]) -> Sequence[Any]:
