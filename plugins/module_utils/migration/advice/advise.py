@@ -66,9 +66,12 @@ def advise(facts: Facts) -> Advice:
     settings = replace(settings, allow_auto_converge=auto_converge)
     copies = [(machine, *copy_under(machine, settings, facts.link)) for machine in facts.machines]
     timeout, why_timeout = completion_timeout(
-        (machine, course)
-        for machine, _copy, course in copies
-        if course.obstacle != TOO_DIRTY and not _own_timeout(machine)
+        (
+            (machine, course)
+            for machine, _copy, course in copies
+            if course.obstacle != TOO_DIRTY and not _own_timeout(machine)
+        ),
+        0 if facts.link.dedicated or facts.current is None else facts.current.completion_timeout_per_gib,
     )
     settings = replace(settings, completion_timeout_per_gib=timeout)
     progress, why_progress = progress_timeout(facts.machines)

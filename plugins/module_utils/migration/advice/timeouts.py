@@ -33,11 +33,19 @@ def per_gib_needed(memory_bytes: int, seconds: float) -> int:
     return 10 * math.ceil(_MARGIN * seconds / max(1, started_gigabytes(memory_bytes)) / 10)
 
 
-def completion_timeout(copies: Iterable[tuple[Machine, Course]]) -> tuple[int, str]:
+def completion_timeout(copies: Iterable[tuple[Machine, Course]], kept: int = 0) -> tuple[int, str]:
     """Return the completion timeout per GiB in seconds, and why.
 
-    C(copies) are the VMs whose copies converge, each with how its copy goes.
+    C(copies) are the VMs whose copies converge, each with how its copy goes; below C(kept) the value is not lowered.
     """
+    value, reason = _computed(copies)
+    kept = min(kept, LONGEST_PER_GIB)
+    if kept <= value:
+        return value, reason
+    return kept, f"{reason} The {kept} s are not lowered on a shared network, whose speed varies."
+
+
+def _computed(copies: Iterable[tuple[Machine, Course]]) -> tuple[int, str]:
     needs = [
         (per_gib_needed(memory_of(machine), course.seconds), course.seconds, machine.vm.key)
         for machine, course in copies

@@ -49,7 +49,7 @@ class Case:
     C(own) those that the VM gets. C(leaving) and C(arriving) are VMs whose migrations left its source or reached its
     target at the same time. C(events) are messages of the events of migration and VMI, the newest last; C(cancelled)
     why the one who diagnoses cancelled it. C(quotas) are those of its namespace; C(now) is RFC 3339, C(link)
-    bytes per second of a node if known."""
+    bytes per second of a node's link if known, C(throughput) what migrations from its source were seen to send."""
 
     migration: Migration
     vm: Optional[VirtualMachine]
@@ -67,6 +67,7 @@ class Case:
     quotas: Sequence[Quota] = ()
     workload: str = ""
     link: Optional[float] = None
+    throughput: Optional[float] = None
     cancelled: str = ""
 
     @property

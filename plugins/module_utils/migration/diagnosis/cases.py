@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Collection, Iterable, Mapping, Optional, Sequence
 
-from ...cluster.model import Migration, MigrationState, Snapshot
+from ...cluster.model import Migration, MigrationState, Snapshot, VirtualMachine
 from ...cluster.team_labels import workload_of
 from ...times import seconds_between
 from ..checks_machines import Quota
@@ -24,6 +25,8 @@ SUCCEEDED = "Succeeded"
 _RECENT_SECONDS = 86400.0
 # events of the end may come a little later
 _EVENT_SLACK_SECONDS = 60.0
+# times are whole seconds: a shorter copy says too little
+_TELLING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,22 @@ def crowd(state: Optional[MigrationState], flights: Iterable[Flight], now: str) 
     return leaving, arriving
 
 
+def throughput_from(node: str, flights: Iterable[Flight], vms: Mapping[str, VirtualMachine]) -> Optional[float]:
+    """Return the bytes per second that migrations which left a node and succeeded have sent, their median; None if
+    there was none that took long enough to tell. What a VM has touched of its memory counts as sent once."""
+    rates = []
+    for flight in flights:
+        state, vm = flight.state, vms.get(flight.key)
+        instance = vm.instance if vm else None
+        seconds = seconds_between(state.start, state.end) or 0.0
+        if state.source_node != node or not state.completed or state.failed or instance is None:
+            continue
+        if seconds >= _TELLING_SECONDS:
+            memory = instance.spec.guest_memory_bytes
+            rates.append((min(memory, instance.usage.memory_bytes) if instance.usage else memory) / seconds)
+    return median(rates) if rates else None
+
+
 def own_state(migration: Migration, of_instance: Optional[MigrationState]) -> Optional[MigrationState]:
     """Return how this very migration goes or went: its own copy, or the instance's; None before the hand-over."""
     for state in (migration.state, of_instance):
@@ -193,6 +212,7 @@ def _case(
         arriving=arriving,
         quotas=[quota for quota in quotas if quota.namespace == migration.namespace],
         workload=workload_of(snapshot, vm) if vm else "",
+        throughput=throughput_from(state.source_node if state else "", flights, snapshot.virtual_machines),
     )
 
 

@@ -112,6 +112,7 @@ def saturation(case: Case) -> Optional[Diagnosis]:
             if settings.network
             else "Migrations use the pod network, which they share with applications.",
             _share(share, crowded),
+            _throughput(case),
             _dirty(case),
         ],
         "Let fewer migrations run at once, give each a limit of bandwidth if applications suffer, and use a dedicated "
@@ -169,7 +170,7 @@ def _completion(case: Case, facts: list[str]) -> Diagnosis:
             f"The limit was {limit:.0f} s: {own.completion_timeout_per_gib} s for each of "
             f"{started_gigabytes(case.memory_bytes)} started GB; it copied for {took:.0f} s."
         )
-    facts += [_dirty(case), _bandwidth(case), _channels(case), _policy(case)]
+    facts += [_dirty(case), _throughput(case), _bandwidth(case), _channels(case), _policy(case)]
     catches_up, settings = _completion_settings(case)
     useless = _useless_post_copy(case)
     return found(
@@ -189,7 +190,8 @@ def _completion_settings(case: Case) -> tuple[bool, list[Setting]]:
     if own is None or case.vm is None:
         return True, []
     crowded = max(len(case.leaving), len(case.arriving)) + 1
-    copy = copy_of(case.vm, own, (case.link or DEFAULT_LINK_BYTES_PER_SECOND) / crowded, case.dirty_rate)
+    share = case.throughput or (case.link or DEFAULT_LINK_BYTES_PER_SECOND) / crowded
+    copy = copy_of(case.vm, own, share, case.dirty_rate)
     found_settings = []
     if copy.ratio < 1:
         wanted = per_gib_needed(case.memory_bytes, course_of(copy, own).seconds)
@@ -334,6 +336,12 @@ def _dirty(case: Case) -> str:
         return ""
     origin = "measured" if case.dirty_rate_measured else f"assumed for workload {case.workload or 'of no class'}"
     return f"The guest changes its memory at about {case.dirty_rate / _MB:.0f} MB/s ({origin})."
+
+
+def _throughput(case: Case) -> str:
+    if not case.throughput:
+        return ""
+    return f"Migrations from {case.source} that succeeded have sent about {case.throughput / _MB:.0f} MB/s each."
 
 
 def _bandwidth(case: Case) -> str:

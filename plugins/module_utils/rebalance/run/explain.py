@@ -11,7 +11,7 @@ from typing import Any, Mapping, Optional, Sequence
 from ...cluster.model import Migration, MigrationState, Snapshot
 from ...cluster.team_labels import workload_of
 from ...migration.diagnosis.case import Case, Slots, TargetPod, settings_started_with
-from ...migration.diagnosis.cases import Flight, crowd
+from ...migration.diagnosis.cases import Flight, crowd, throughput_from
 from ...migration.diagnosis.diagnose import diagnose, late
 from ...migration.diagnosis.waiting import QUOTA_CONDITION
 from .crew import Crew
@@ -37,7 +37,8 @@ def explain(
     key = f"{migration.namespace}/{migration.vmi}"
     vm = view.machines.get(key)
     now = crew.gateway.server_time
-    leaving, arriving = crowd(state, _flights(crew), now)
+    flights = _flights(crew)
+    leaving, arriving = crowd(state, flights, now)
     case = Case(
         migration=migration,
         vm=vm,
@@ -55,6 +56,7 @@ def explain(
         quotas=crew.quotas(migration.namespace) if QUOTA_CONDITION in migration.conditions else (),
         # labels of the VM only; those of its namespace are not kept up to date here
         workload=workload_of(Snapshot("", ""), vm) if vm else "",
+        throughput=throughput_from(state.source_node if state else "", flights, view.machines),
         cancelled=cancelled,
     )
     return tuple(item.to_dict() for item in (late(case) if is_late else diagnose(case)))

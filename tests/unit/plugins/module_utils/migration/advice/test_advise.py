@@ -164,6 +164,13 @@ def test_more_than_the_documents_advise_is_for_a_policy() -> None:
     assert entry["code"] == "too_long"
 
 
+@pytest.mark.parametrize(("now", "shared", "dedicated"), [(20, 150, 150), (800, 800, 150), (1600, 800, 150)])
+def test_on_a_shared_network_the_timeout_is_not_lowered(now: int, shared: int, dedicated: int) -> None:
+    for link, expected in ((SHARED_10G, shared), (DEDICATED_25G, dedicated)):
+        found = result(machine(), link=link, current=settings(completion_timeout_per_gib=now))
+        assert found["recommended"]["completion_timeout_seconds_per_gib"] == expected
+
+
 def test_what_is_allowed_now_and_why_not_for_all() -> None:
     found = result(machine(), current=settings(allow_post_copy=True, allow_workload_disruption=False))
     reason = next(e["reason"] for e in found["reasons"] if e["setting"] == "allow_post_copy")

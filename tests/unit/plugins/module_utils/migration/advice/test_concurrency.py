@@ -103,8 +103,11 @@ def test_a_faster_link_never_means_less(a, b, nodes, dedicated, share, free) -> 
     slow, fast = (limits(gbit, nodes, dedicated=dedicated, share=share, free=free) for gbit in sorted((a, b)))
     assert slow.parallel <= fast.parallel
     assert slow.outbound <= fast.outbound
-    # what leaves a node together; whole MiB per migration lose less than one each
-    assert slow.outbound * slow.mib_per_second < (fast.outbound * (fast.mib_per_second + 1)) + 1
+    # what one node carries at most; whole MiB per migration lose less than one each
+    (before, slow_each), (after, fast_each) = (
+        (found.outbound if dedicated else found.parallel, found.mib_per_second) for found in (slow, fast)
+    )
+    assert before * slow_each <= after * (fast_each + 1)
 
 
 @given(a=counts, b=counts, gbit=speeds, dedicated=st.booleans(), free=free_shares)

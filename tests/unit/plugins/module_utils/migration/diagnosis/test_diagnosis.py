@@ -531,6 +531,19 @@ def test_the_settings_against_saturation() -> None:
     assert timeout["settings"]
 
 
+def test_what_others_were_seen_to_send_counts() -> None:
+    """4 GiB in 40 s are 107 MB/s, less than the 315 MB/s that a cache dirties."""
+    cache = {"metadata": {"labels": {"ocpv.scale/workload": "caching"}}}
+    earlier = state("uid-other-0", seconds=40)
+    other = merged(others(1, "Running")[0], {"status": {"migrationState": earlier}})
+    (entry, *_crowd) = diagnose(failed(101, ABORTED), other, vmi=cache)
+    assert "Migrations from worker-1 that succeeded have sent about 107 MB/s each." in entry["evidence"]
+    assert "faster than it is copied" in entry["likely_cause"]
+    assert [item["option"] for item in entry["settings"]] == ["allow_auto_converge"]
+    (calm, *_crowd) = diagnose(failed(101, ABORTED), other)
+    assert calm["settings"][0]["option"] == "completion_timeout_seconds_per_gib"
+
+
 def test_without_room_to_raise_a_limit_no_setting_is_named() -> None:
     (entry,) = diagnose(*ROWS["cluster limit at its height without a dedicated network"].objects)
     assert entry["settings"] == []
