@@ -25,7 +25,8 @@ _INIT = """\
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/var/tmp LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={python_path}
 export {more}
 mount -t proc proc /proc; mount -t sysfs sysfs /sys
-for place in /run /var/tmp /var/lib; do mount -t tmpfs tmpfs $place; done
+mkdir -p /dev/shm
+for place in /run /var/tmp /var/lib /dev/shm; do mount -t tmpfs tmpfs $place; done
 mount -t hostfs none /mnt -o {share}
 mkdir -p /run/m/lib/modules /run/up /run/wk; ln -s /usr/lib/uml/modules/$(uname -r) /run/m/lib/modules/
 modprobe -d /run/m overlay && mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/up,workdir=/run/wk /etc
