@@ -76,7 +76,9 @@ options:
     type: bool
     default: true
   wait_timeout_seconds:
-    description: How long to wait before failing. The change stays and goes on.
+    description:
+      - How long to wait before failing. The change stays and goes on; C(details) of the failure has C(before), C(after)
+        and C(changed_fields).
     type: int
     default: 600
 extends_documentation_fragment:

@@ -120,7 +120,9 @@ options:
     type: bool
     default: true
   wait_timeout_seconds:
-    description: How long to wait before failing. The change stays and goes on.
+    description:
+      - How long to wait before failing. The change stays and goes on; C(details) of the failure has C(before), C(after)
+        and C(changed_fields).
     type: int
     default: 1200
 extends_documentation_fragment:

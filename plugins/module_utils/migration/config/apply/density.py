@@ -36,7 +36,7 @@ from ..owner import signs_of_owner
 from ..settled import Expectation, is_well, told_by, waiting_for
 from ..told import lines_of
 from .target import Target, Written, change, find_target
-from .wait import look, wait_until_in_force
+from .wait import TOLD_WITH_FAILURE, look, wait_until_in_force
 
 TAINTED = "TaintedConfiguration"
 
@@ -102,7 +102,11 @@ class DensityOperation:
             )
         result = self._result(written)
         if wait:
-            result["waited_for"] = self._wait(written, timeout_seconds)
+            try:
+                result["waited_for"] = self._wait(written, timeout_seconds)
+            except OcpvError as error:
+                error.details.update({name: result[name] for name in TOLD_WITH_FAILURE})
+                raise
         return result
 
     def _read_facts(self) -> Facts:

@@ -24,7 +24,7 @@ from ..told import lines_of, text_of
 from ..window import CLOSED, Window, opened, read_window
 from ..wish import RESTORED, WINDOW, Options, Wish, parse_options
 from .target import Target, Written, change, find_target
-from .wait import look, wait_until_in_force
+from .wait import TOLD_WITH_FAILURE, look, wait_until_in_force
 
 
 def configure_migration(module: Any, connect: Callable[[], Gateway]) -> dict[str, Any]:
@@ -81,7 +81,11 @@ class Operation:
             )
         result = self._result(written)
         if wait:
-            result["waited_for"] = self._wait(written, timeout_seconds)
+            try:
+                result["waited_for"] = self._wait(written, timeout_seconds)
+            except OcpvError as error:
+                error.details.update({name: result[name] for name in TOLD_WITH_FAILURE})
+                raise
         return result
 
     def _decided(self, hyperconverged: Object) -> tuple[Wish, Optional[Window]]:

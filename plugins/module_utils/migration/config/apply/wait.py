@@ -22,6 +22,8 @@ VIRT_HANDLER = "virt-handler"
 VIRT_API = "virt-api"
 # tools that keep an object as a repository says look at it again within seconds
 WATCHED_SECONDS = 10.0
+# what of a result is told with a wait that failed, since the change stays
+TOLD_WITH_FAILURE = ("changed", "changed_fields", "before", "after")
 _POLL_SECONDS = 1.0
 _UNSCHEDULABLE = "kubevirt.io/schedulable=false"
 _LISTED = 10

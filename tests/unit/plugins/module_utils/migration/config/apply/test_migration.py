@@ -169,9 +169,11 @@ def test_what_a_gitops_tool_keeps_is_watched_longer(cluster: PlayedCluster) -> N
 
 def test_a_wait_that_is_over_names_what_is_missing(cluster: PlayedCluster) -> None:
     cluster.follows = False
-    with pytest.raises(TimedOut, match="After 30 s the operator has not taken up the change"):
+    with pytest.raises(TimedOut, match="After 30 s the operator has not taken up the change") as caught:
         run(cluster, parallel_migrations_per_cluster=10)
     assert cluster.config["parallelMigrationsPerCluster"] == 10
+    details = caught.value.details
+    assert (details["changed"], details["before"][PER_CLUSTER], details["after"][PER_CLUSTER]) == (True, 5, 10)
 
 
 def test_the_next_call_waits_on_although_nothing_is_to_be_changed(cluster: PlayedCluster) -> None:
