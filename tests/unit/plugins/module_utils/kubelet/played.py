@@ -86,6 +86,9 @@ class PlayedCluster:
         self.broken: set[str] = set()
         self.refused_fields: set[str] = set()
         self.sleeping_operator = False
+        # how often the operator looks before it renders what it has accepted
+        self.render_delay = 0
+        self.render_degraded: set[str] = set()
         self.die_before: int | None = None
         self.die_after: int | None = None
         self.before_write: Callable[[], None] = lambda: None
@@ -212,6 +215,10 @@ class PlayedCluster:
                 "conditions": [condition],
                 "observedGeneration": config["metadata"].get("generation", 1),
             }
+        if any(config.setdefault("seen", 0) < self.render_delay for config in self.objects[CONFIGS].values()):
+            for config in self.objects[CONFIGS].values():
+                config["seen"] += 1
+            return
         for name, pool in self.objects[POOLS].items():
             roles = pool["spec"]["machineConfigSelector"]["matchExpressions"][0]["values"]
             effective: Obj = {}
@@ -270,6 +277,7 @@ class PlayedCluster:
                 "configuration": {"name": target if updated else before},
                 "conditions": [
                     {"type": "Updated", "status": str(updated)},
+                    {"type": "RenderDegraded", "status": str(name in self.render_degraded)},
                     {"type": "Updating", "status": str(not updated and not pool["spec"]["paused"])},
                     {
                         "type": "NodeDegraded",

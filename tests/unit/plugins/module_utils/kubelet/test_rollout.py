@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.ocpv.scale.plugins.module_utils.kubelet.pools import Record
 from ansible_collections.ocpv.scale.plugins.module_utils.kubelet.values import PROFILES
 from ansible_collections.ocpv.scale.plugins.module_utils.names import POOL_RECORD
 from unit.plugins.module_utils.kubelet.played import (
@@ -133,6 +134,59 @@ def test_a_pool_that_waits_and_was_paused_before_stays_so() -> None:
     assert statuses(result) == {"worker": "updated", "zone-0": "updated", "zone-1": "left_paused"}
     assert paused(cluster) == {"master": False, "worker": False, "zone-0": False, "zone-1": True}
     assert records(cluster) == []
+
+
+def test_pools_of_the_job_wait_for_their_turn_and_are_as_before_afterwards() -> None:
+    cluster = zoned()
+    result = call(cluster, *ZONES, values=REFERENCE, pause=ZONES)
+    assert statuses(result) == dict.fromkeys(ZONES, "updated")
+    assert not any(paused(cluster).values()) and records(cluster) == []
+
+
+def test_how_a_pool_was_before_the_first_run_counts_after_the_second() -> None:
+    """The first run was killed while zone-1, which its owners had paused, had its turn."""
+    cluster = zoned()
+    record = Record(True, cluster.target("zone-1"), held=True)
+    cluster.objects[POOLS]["zone-1"]["metadata"]["annotations"] = {POOL_RECORD: record.to_text()}
+    assert statuses(call(cluster, *ZONES, values=REFERENCE, pause=ZONES)) == dict.fromkeys(ZONES, "updated")
+    assert paused(cluster) == {"master": False, "worker": False, "zone-0": False, "zone-1": True}
+
+
+def test_a_pause_of_its_owners_in_the_very_moment_is_kept() -> None:
+    cluster = zoned()
+
+    def owners_pause() -> None:
+        pool = cluster.objects[POOLS]["zone-1"]
+        pool["spec"]["paused"] = True
+        pool["metadata"]["resourceVersion"] += "0"
+        cluster.before_write = lambda: None
+
+    cluster.before_write = owners_pause
+    result = call(cluster, "worker", values=REFERENCE, pause=["zone-1", "zone-0"])
+    assert not result["msg"] and paused(cluster)["zone-1"] is True and records(cluster) == []
+
+
+def test_what_is_accepted_is_waited_for_until_it_is_rendered() -> None:
+    """For a while the pool still says that it is updated."""
+    cluster = flat()
+    cluster.render_delay = 5
+    assert statuses(call(cluster, "worker", values=REFERENCE)) == {"worker": "updated"}
+    assert len(cluster.history) == 3
+
+
+def test_updated_is_not_enough_for_a_pool_that_is_degraded() -> None:
+    cluster = flat()
+    cluster.render_degraded = {"worker"}
+    result = call(cluster, "worker", values=REFERENCE)
+    assert statuses(result) == {"worker": "failed"} and "Pool worker is degraded" in result["msg"]
+    accepted = call(cluster, "worker", values={"maxPods": 300}, accept=["pool_degraded"])
+    assert statuses(accepted) == {"worker": "updated"}
+
+
+def test_a_large_pool_takes_longer_than_a_node_may() -> None:
+    cluster = flat(80)
+    assert statuses(call(cluster, "worker", values=REFERENCE)) == {"worker": "updated"}
+    assert cluster.now > 300
 
 
 def test_a_drain_that_is_stuck_is_named_and_the_pools_behind_it_stay_paused() -> None:
