@@ -14,6 +14,7 @@ from ....cluster.gateway import Gateway
 from ....errors import OcpvError
 from ..checks import check
 from ..checks_interfaces import former_cards
+from ..enactments import Progress
 from ..facts import Facts, config_of
 from ..problems import Problem, named, refuse
 from ..records import Former, former_of, is_owned, joined_spec, leaving_spec, same_config
@@ -82,7 +83,9 @@ class Call:
             told.attachment(attachment, new_attachment)
         if not self._check_mode:
             if target is not None:
-                told.nodes = self._configure(wanted, facts, policy, target, differs=policy_differs)
+                progress, restated = self._configure(wanted, facts, policy, target, differs=policy_differs)
+                told.nodes = progress.to_list()
+                told.restated(restated)
             if attachment_differs:
                 put_attachment(
                     self._gateway,
@@ -96,13 +99,14 @@ class Call:
 
     def _configure(
         self, wanted: Wanted, facts: Facts, policy: Optional[Mapping[str, Any]], target: Spec, *, differs: bool
-    ) -> list[dict[str, str]]:
+    ) -> tuple[Progress, bool]:
         work = self._work(wanted.policy_name, facts)
         former = _policy_former(wanted, facts, policy)
         try:
-            if differs:
-                return work.reach(target, wanted.name, former).to_list()
-            return work.wait(dict(policy or {})).to_list()
+            # one of others that states the same is only waited for
+            if not differs and not is_owned(policy):
+                return work.wait(dict(policy or {})), False
+            return work.reach(target, wanted.name, former), work.restated
         except NotConfigured as error:
             before = dict(policy) if policy is not None else None
             if not differs:
@@ -215,7 +219,10 @@ def _policy_former(wanted: Wanted, facts: Facts, policy: Optional[Mapping[str, A
     cards = former_cards(wanted, chosen)
     if policy is not None and is_owned(policy):
         former = former_of(policy)
-        return Former(former.spec, {**cards, **former.cards})
+        # what the policy has configured already is no longer as it was
+        stated = {entry.get("name") for entry in (policy["spec"].get("desiredState") or {}).get("interfaces") or ()}
+        fresh = {name: card for name, card in cards.items() if name not in stated}
+        return Former(former.spec, {**fresh, **former.cards})
     return Former(_spec(policy), cards)
 
 
@@ -253,6 +260,7 @@ class _Told:
         self.nodes: list[dict[str, str]] = []
         self.lines: list[str] = []
         self.former_network = ""
+        self._restated = False
         self.diff: list[dict[str, Any]] = []
 
     def policy(self, before: Optional[Mapping[str, Any]], after: Optional[Mapping[str, Any]]) -> None:
@@ -265,6 +273,12 @@ class _Told:
         config = config_of({"spec": after}) if after is not None else None
         self._changed("Network attachment", self._name, former, config)
 
+    def restated(self, happened: bool) -> None:
+        """A policy that had failed was tried again."""
+        if happened:
+            self.lines.append(f"Node network policy {self._policy_name}: tried again, since it had failed.")
+        self._restated = happened
+
     def _changed(self, what: str, name: str, before: Optional[Any], after: Optional[Any]) -> None:
         verb = "created" if before is None else "removed" if after is None else "changed"
         self.lines.append(f"{what} {name}: {verb}.")
@@ -274,7 +288,7 @@ class _Told:
         )
 
     def result(self, subject: str, config: Mapping[str, Any]) -> Result:
-        changed = bool(self.diff)
+        changed = bool(self.diff) or self._restated
         return {
             "changed": changed,
             "msg": f"{subject}: " + (" ".join(self.lines) if self.lines else "nothing to change."),

@@ -53,6 +53,8 @@ class PolicyWork:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._sleep = sleep
+        # whether a policy that had failed was tried again
+        self.restated = False
 
     def read(self) -> Optional[Object]:
         """Return the policy as it is now."""
@@ -69,20 +71,32 @@ class PolicyWork:
         if current is not None:
             between = leaving_spec(current["spec"], target, former.cards)
             if _interfaces(between) != _interfaces(target):
-                self.wait(self._put(between, marks))
-        return self.wait(self._put(target, marks))
+                self._state(between, marks)
+        return self._state(target, marks)
 
     def withdraw(self, target: Optional[Spec], cards: Mapping[str, Mapping[str, Any]], *, keep_marks: bool) -> None:
         """Bring nodes and policy back to C(target), or to no policy at all. Raises NotConfigured and TimedOut."""
         current = self.read()
         if current is None:
             return
-        self.wait(self._put(leaving_spec(current["spec"], target, cards), {}))
+        self._state(leaving_spec(current["spec"], target, cards), {})
         if target is None:
             self._delete()
             return
         marks = {"labels": {names.MIGRATION_NETWORK: None}, "annotations": {names.FORMER: None}}
-        self.wait(self._put(target, {} if keep_marks else marks))
+        self._state(target, {} if keep_marks else marks)
+
+    def _state(self, spec: Spec, marks: Mapping[str, Any]) -> Progress:
+        """Make the policy state C(spec), and return how the nodes have ended.
+
+        nmstate tries a policy that has failed again only when it changes, so one that states this already and has
+        failed is changed and changed back.
+        """
+        current = self.read()
+        if current is not None and not changes_to(current, spec, {}) and self.progress().verdict == BROKEN:
+            self._put({**spec, "maxUnavailable": 2 if spec.get("maxUnavailable") == 1 else 1}, marks)
+            self.restated = True
+        return self.wait(self._put(spec, marks))
 
     def wait(self, policy: Object) -> Progress:
         """Return how the nodes have ended. Raises NotConfigured when one fails, TimedOut when it takes too long."""
