@@ -531,6 +531,23 @@ def test_the_settings_against_saturation() -> None:
     assert timeout["settings"]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "crowded"),
+    [
+        (at(0), None, True),
+        (at(100), at(300), True),
+        (at(101), at(300), False),
+        ("2026-03-01T12:30:00Z", at(1), True),
+        ("2026-03-01T12:30:00Z", at(0), False),
+    ],
+)
+def test_only_migrations_at_the_same_time_are_a_crowd(start: str, end: str | None, crowded: bool) -> None:
+    own = state("uid-other-0", startTimestamp=start, endTimestamp=end)
+    other = merged(others(1, "Running")[0], {"status": {"migrationState": own}})
+    symptoms = [entry["symptom"] for entry in diagnose(failed(101, ABORTED), other)]
+    assert ("network_saturation" in symptoms) is crowded
+
+
 def test_what_others_were_seen_to_send_counts() -> None:
     """4 GiB in 40 s are 107 MB/s, less than the 315 MB/s that a cache dirties."""
     cache = {"metadata": {"labels": {"ocpv.scale/workload": "caching"}}}
