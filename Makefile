@@ -20,7 +20,7 @@ OLDER := -o addopts="--strict-markers --import-mode=importlib -ra -p compat.olde
 WITHOUT_ANSIBLE := tests/unit/plugins/module_utils $(addprefix --ignore=tests/unit/plugins/module_utils/, \
     cluster test_ansible_support.py rebalance/run/test_options.py)
 
-.PHONY: help env setup setup-system demo test lint sanity unit integration conformance conformance-if-available conformance-own docs build oldest bench lock clean
+.PHONY: help env setup setup-system demo test lint sanity unit integration conformance conformance-if-available conformance-own ceph docs build oldest bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,9 @@ conformance-if-available: setup
 
 conformance-own: setup ## Try the API of your own cluster, which KUBECONFIG names; says first what it touches and asks
 	@python -m conformance --own-cluster $(PYTEST_ARGS)
+
+ceph: setup ## The modules, role and playbook for Ceph on real clusters of 3 and 12 OSDs (Debian's packages)
+	pytest tests/ceph -n 0 $(PYTEST_ARGS)
 
 docs: setup ## Write the module reference in docs/reference from the code
 	python tests/env/generate_docs.py

@@ -28,7 +28,8 @@ options:
   client_name:
     description:
       - Name of the user, such as V(client.admin), which is the default.
-      - It needs the capabilities C(mon 'allow rw') and C(mgr 'allow rw'); to read only, C(allow r) is enough.
+      - It needs the capabilities C(mon 'allow rw, allow service config-key rw') and C(mgr 'allow rw'); to read only,
+        C(allow r) of both is enough.
     type: str
   connect_timeout_seconds:
     description:
@@ -43,6 +44,11 @@ options:
 requirements:
   - the C(ceph) command of Ceph 14 or later, or C(cephadm), on the host the module runs on
 attributes:
+  action_group:
+    description: Use C(group/ocpv.scale.ceph) in C(module_defaults) to set how C(ceph) is called for this module.
+    support: full
+    membership:
+      - ocpv.scale.ceph
   check_mode:
     description: Can run in check mode and tell what it would do without changing anything in the cluster.
     support: full

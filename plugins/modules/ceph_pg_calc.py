@@ -167,6 +167,12 @@ options:
       - How long to pause between two looks at the cluster.
     type: float
     default: 5
+  settle_seconds:
+    description:
+      - How long all PGs have to stay clean before a step counts as done. OSDs tell of their PGs every
+        C(mgr_stats_period) seconds (5), so that less may be too early.
+    type: float
+    default: 5
   tolerated_checks:
     description:
       - Codes of health checks that do not matter, such as V(RECENT_CRASH). Any other stops the change, but for those
@@ -398,6 +404,7 @@ def main():
             "wait": {"type": "bool", "default": True},
             "timeout_seconds": {"type": "float", "default": 3600},
             "poll_seconds": {"type": "float", "default": 5},
+            "settle_seconds": {"type": "float", "default": 5},
             "tolerated_checks": {"type": "list", "elements": "str", "default": []},
             "passing_seconds": {"type": "float", "default": 60},
         },

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Optional, Sequence
 
@@ -84,9 +85,7 @@ class Connection:
 
 def as_text(arguments: Sequence[str]) -> str:
     """Return a command as people type it."""
-    return "ceph " + " ".join(
-        argument if re.match(r"^[\w./:=@%+,*-]+$", argument) else f"'{argument}'" for argument in arguments
-    )
+    return "ceph " + shlex.join(arguments)
 
 
 def failure(connection: Connection, arguments: Sequence[str], code: int, errors: str) -> Optional[OcpvError]:
@@ -123,13 +122,14 @@ def failure(connection: Connection, arguments: Sequence[str], code: int, errors:
     if code == 13 or "eacces" in lowered or "access denied" in lowered or "permission denied" in lowered:
         return Denied(
             f"`{command}` is not allowed: {said}.",
-            hint="Give a keyring and name of a user with `mon 'allow rw'` and `mgr 'allow rw'`, such as client.admin.",
+            hint="Give keyring and client_name of a user with `mon 'allow rw, allow service config-key rw'` and "
+            "`mgr 'allow rw'`, such as client.admin.",
             details=details,
         )
     if any(sign in lowered for sign in _NOT_CONFIGURED):
         return Denied(
             f"`{command}` found no configuration or key: {said}.",
-            hint="Give conf, keyring and name, or run it where /etc/ceph has them.",
+            hint="Give conf, keyring and client_name, or run it where /etc/ceph has them.",
             details=details,
         )
     return Refused(f"`{command}` failed ({code}): {said}.", details=details)

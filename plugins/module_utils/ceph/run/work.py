@@ -36,12 +36,17 @@ class PoolGone(OcpvError):
 
 @dataclass(frozen=True)
 class Limits:
-    """C(tolerated) health checks do not stop; C(passing_seconds) is how long those may last that splits bring along."""
+    """C(tolerated) health checks do not stop; C(passing_seconds) is how long those may last that splits bring along.
+
+    OSDs tell the manager about their PGs every few seconds, so that all looks clean for a while after a change: only
+    after C(settle_seconds) of that it is believed.
+    """
 
     tolerated: frozenset[str] = frozenset()
     passing_seconds: float = 60.0
     timeout_seconds: float = 3600.0
     poll_seconds: float = 5.0
+    settle_seconds: float = 5.0
     step_factor: int = 2
     wait: bool = True
 
@@ -109,6 +114,7 @@ class Worker:
         """Wait until the pool has C(number) PGs, placed, and all PGs of the cluster are active and clean."""
         if not self.limits.wait:
             return self._pool(goal)
+        since: Optional[float] = None
         while True:
             pools = self.ceph.pools()
             pool, status = self._same(goal, pools.get(goal.pool.name)), self.ceph.status()
@@ -116,7 +122,11 @@ class Worker:
             # the manager learns of new PGs a moment later than the monitors
             counted = status.pgs == sum(other.pg_num for other in pools.values())
             if pool.pg_num == number and pool.settled and counted and not status.unclean:
-                return pool
+                since = self.clock() if since is None else since
+                if self.clock() - since >= self.limits.settle_seconds:
+                    return pool
+            else:
+                since = None
             if self.clock() + self.limits.poll_seconds > self._deadline:
                 raise self._late(pool, status, number)
             self.sleep(self.limits.poll_seconds)
