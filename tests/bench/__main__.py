@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import listing, planning, running, rwx_check, snapshot, start
+from . import listing, planning, running, rwx_check, snapshot, start, sysctl
 from .measurement import Measurement, NotMeasured, table
 from .workbench import ROUNDS, TIME_SCALE, Workbench
 
@@ -28,6 +28,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "snapshot": snapshot.measure,
     "plan": planning.measure,
     "run": running.measure,
+    "sysctl": sysctl.measure,
 }
 
 

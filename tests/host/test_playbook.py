@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = "ocpv.scale.tune_ceph_hosts"
+JSON = AS_JSON["ANSIBLE_STDOUT_CALLBACK"]
 OLDEST = ROOT / ".cache" / "oldest-modules" / "bin" / "python"
 STATE = (
     "ip -j link show eth1; cat /proc/sys/net/ipv4/conf/all/arp_* /proc/sys/net/ipv4/tcp_window_scaling;"
@@ -69,16 +70,15 @@ class Hosts:
         }
 
     def play(self, *arguments: str, **variables: Any) -> PlaybookRun:
-        return run_playbook(PLAYBOOK, None, {**self.variables, **variables}, *self._given(*arguments), **AS_JSON)
+        given = ("-i", str(self.inventory), *arguments)
+        return run_playbook(PLAYBOOK, None, {**self.variables, **variables}, *given, ANSIBLE_STDOUT_CALLBACK=JSON)
 
     def start(self, **variables: Any) -> Any:
-        return start_playbook(PLAYBOOK, None, {**self.variables, **variables}, *self._given(), **AS_JSON)
+        given = ("-i", str(self.inventory))
+        return start_playbook(PLAYBOOK, None, {**self.variables, **variables}, *given, ANSIBLE_STDOUT_CALLBACK=JSON)
 
     def state(self) -> list[str]:
         return [host.run(STATE, check=False) for host in (self.one, self.two)]
-
-    def _given(self, *arguments: str) -> tuple[str, ...]:
-        return ("-i", str(self.inventory), *arguments)
 
 
 @pytest.fixture
