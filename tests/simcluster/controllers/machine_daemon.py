@@ -16,7 +16,7 @@ from .client import ApiError
 from .controller import Controller
 from .informer import Key
 from .machine_config import DEGRADED, DONE
-from .rendering import max_pods
+from .rendering import kubelet_settings, max_pods
 
 log = logging.getLogger(__name__)
 Obj = dict[str, Any]
@@ -147,6 +147,9 @@ class MachineConfigDaemon(Controller):
         boot = stable_uid("boot", key[1], wanted)
         status = {"capacity": {"pods": pods}, "allocatable": {"pods": pods}, "nodeInfo": {"bootID": boot}}
         await self.patch(self.caches.nodes, key, {"status": status}, "status")
+        if kubelet_settings(spec).get("cpuManagerPolicy") == "static":
+            labels = dict.fromkeys(("cpumanager", "kubevirt.io/cpumanager"), "true")
+            await self.patch(self.caches.nodes, key, {"metadata": {"labels": labels}})
         self.settings.rebooted(key[1])
         while not self.caches.nodes.items[key].ready:
             await self.clock.sleep(1.0)

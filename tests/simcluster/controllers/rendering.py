@@ -115,13 +115,18 @@ def selected(pool: Obj, configs: Iterable[Obj]) -> list[Obj]:
 
 def max_pods(spec: Obj) -> int:
     """How many pods the kubelet of a node with this rendered configuration takes."""
+    return int(kubelet_settings(spec).get("maxPods", DEFAULT_MAX_PODS))
+
+
+def kubelet_settings(spec: Obj) -> Obj:
+    """The kubelet.conf in a rendered configuration."""
     for file in ((spec.get("config") or {}).get("storage") or {}).get("files") or []:
         if file["path"] == KUBELET_FILE:
             source = (file.get("contents") or {}).get("source", "")
             if source.startswith(_SOURCE):
-                content = json.loads(base64.b64decode(source.removeprefix(_SOURCE)))
-                return int(content.get("maxPods", DEFAULT_MAX_PODS))
-    return DEFAULT_MAX_PODS
+                content: Obj = json.loads(base64.b64decode(source.removeprefix(_SOURCE)))
+                return content
+    return {}
 
 
 def kubelet_problem(spec: Obj) -> str:

@@ -140,7 +140,7 @@ def test_a_pool_takes_a_kubelet_config_node_by_node(api: Client) -> None:
     assert pool(api, "worker")["status"]["machineCount"] == 10
     before = {each["metadata"]["name"] for each in api.items("/apis/kubevirt.io/v1/virtualmachineinstances")}
 
-    kubelet_config(api, "many-pods", "fast", maxPods=500)
+    kubelet_config(api, "many-pods", "fast", maxPods=500, cpuManagerPolicy="static")
     assert (accepted(api, "many-pods")["type"], accepted(api, "many-pods")["message"]) == ("Success", "Success")
     seen: dict[str, set[str]] = {name: set() for name in chosen}
     most = 0
@@ -161,6 +161,7 @@ def test_a_pool_takes_a_kubelet_config_node_by_node(api: Client) -> None:
         found = node(api, name)
         assert found["status"]["allocatable"]["pods"] == found["status"]["capacity"]["pods"] == "500"
         assert found["status"]["nodeInfo"]["bootID"] != boots[name]
+        assert found["metadata"]["labels"]["cpumanager"] == "true"
         assert not found["spec"].get("unschedulable")
         assert not [each for each in found["spec"].get("taints", []) if each["key"] == "UpdateInProgress"]
         values = marks(found)
