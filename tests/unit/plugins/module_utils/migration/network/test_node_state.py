@@ -62,6 +62,18 @@ def test_all_that_carries_the_default_route_is_known() -> None:
     assert parse_node_network(STATE).carrying_default == {"br-ex", "bond0", "eno1", "eno2"}
 
 
+def test_an_inner_port_of_another_name_leads_to_the_bridge_s_other_ports() -> None:
+    interfaces = [
+        {"name": "ovs-br", "type": "ovs-bridge", "bridge": {"port": [{"name": "eno1"}, {"name": "host0"}]}},
+        {"name": "host0", "type": "ovs-interface", "controller": "ovs-br"},
+        {"name": "eno1", "type": "ethernet", "controller": "ovs-br"},
+    ]
+    routes = {"running": [{"destination": "::/0", "next-hop-interface": "host0"}]}
+    state = {"interfaces": interfaces, "routes": routes}
+    network = parse_node_network({"metadata": {"name": "a"}, "status": {"currentState": state}})
+    assert network.carrying_default == {"host0", "ovs-br", "eno1"}
+
+
 def test_a_state_that_is_not_written_yet_is_empty() -> None:
     network = parse_node_network({"metadata": {"name": "worker-01"}})
     assert network.interfaces == () and network.carrying_default == frozenset()

@@ -76,7 +76,10 @@ def test_a_conflict_is_read_again_and_nothing_of_others_is_lost() -> None:
             metadata.setdefault("annotations", {})["note"] = "theirs"
 
     cluster.before_write = somebody
+    cluster.writes.clear()
     make(cluster, mtu=8000)
+    # the first one was refused, as it rested on what was no longer so
+    assert cluster.writes.count("patch NodeNetworkConfigurationPolicy") == 2
     assert cluster.mtus()["worker-01"]["ens2f0.3030"] == 8000
     assert cluster.policies[NAME]["metadata"]["annotations"]["note"] == "theirs"
 
