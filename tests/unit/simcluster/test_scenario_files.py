@@ -11,7 +11,7 @@ from simcluster.scenarios import InvalidScenario, load, names
 
 
 def test_a_file_changes_a_known_scenario(tmp_path: Path) -> None:
-    node = next(obj for obj in load("small").objects if obj["metadata"]["name"] == "worker-02")
+    node = next(o for o in load("small").objects if (o["kind"], o["metadata"]["name"]) == ("Node", "worker-02"))
     node["spec"]["unschedulable"] = True
     path = tmp_path / "cordoned.json"
     extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "more", "namespace": "default"}}
@@ -20,7 +20,8 @@ def test_a_file_changes_a_known_scenario(tmp_path: Path) -> None:
     objects = list(scenario.objects)
     assert scenario.name == "cordoned"
     assert scenario.settings["time_scale"] == 60
-    assert [o["spec"].get("unschedulable") for o in objects if o["metadata"]["name"] == "worker-02"] == [True]
+    nodes = {o["metadata"]["name"]: o for o in objects if o["kind"] == "Node"}
+    assert nodes["worker-02"]["spec"].get("unschedulable") is True
     assert len(objects) == len(list(load("small").objects)) + 1
 
 
