@@ -18,10 +18,6 @@ OWN = {
     "migration_network": {"state", "restore"},
     "migration_network_verify": {"checks", "migration", "migrations_since", "mtu"},
 }
-    "migration_network": {"state", "restore"},
-    "migration_network_verify": {"checks", "migration", "migrations_since"},
-}
-OWN["migration_network_verify"].add("mtu")
 ROLE_ONLY = {"state", "name", "verify", "go_back"}
 
 
