@@ -69,6 +69,15 @@ class Job:
         """Return the pools of the job for which something is left to do."""
         return [name for name, step in self.steps.items() if step.action != KEEP or unfinished(scene.pools[name])]
 
+    def affected(self, scene: Scene) -> list[str]:
+        """Return the pools whose nodes are rebooted: those that are due, those that take over what they get, and those
+        that an earlier run paused."""
+        due = self.due(scene)
+        more = [other for name in due if self.steps[name].action != KEEP for other in inheriting(scene, name)]
+        more = [name for name in more if not scene.pools[name].paused]
+        more += [name for name, pool in scene.pools.items() if pool.record is not None]
+        return list(dict.fromkeys([*due, *more]))
+
 
 def unfinished(pool: Pool) -> bool:
     """Whether a pool has still to bring its nodes to its configuration, or is as an earlier run left it."""
@@ -90,29 +99,30 @@ def check_pools(scene: Scene, pools: Sequence[str], managed: Sequence[str]) -> N
 
 def problems(scene: Scene, job: Job, accept: Iterable[str] = ()) -> list[Problem]:
     """Return what stands against the job, in the order of its pools; nothing if nothing is left to do."""
-    due = job.due(scene)
-    found = [problem for name in due for problem in _of_pool(scene, job, name)]
+    due, affected = job.due(scene), job.affected(scene)
+    found = [problem for name in affected for problem in _of_pool(scene, job, name)]
     found += _together(scene, job, due)
-    found += _not_evictable(scene, due)
+    found += _not_evictable(scene, affected)
     found += _addresses(scene, job, due)
     accepted = set(accept)
     return [Problem(each.code, each.message, each.hint, each.code in accepted) for each in found]
 
 
 def _of_pool(scene: Scene, job: Job, name: str) -> Iterable[Problem]:
-    pool, step = scene.pools[name], job.steps[name]
+    pool, step = scene.pools[name], job.steps.get(name)
     # a pool that an earlier run left in the middle goes on
     resumed = pool.record is not None
     if pool.degraded:
         hint = "Repair it first: `oc describe mcp` names the node, the log of its machine-config-daemon the cause."
         yield Problem(POOL_DEGRADED, f"Pool {name} is degraded: {pool.degraded}", hint)
-    if pool.paused and name not in job.managed and not resumed:
+    if step is not None and pool.paused and name not in job.managed and not resumed:
         hint = "Unpause it, or name it in pause: then it is unpaused for its turn and paused again afterwards."
         yield Problem(POOL_PAUSED, f"Pool {name} is paused: no node would be updated.", hint)
-    if step.action != KEEP and not resumed and not pool.paused and not pool.settled:
+    changes = step is None or step.action != KEEP
+    if changes and not resumed and not pool.paused and not pool.settled:
         hint = "Wait until it is updated, or both changes reach its nodes together."
         yield Problem(POOL_UPDATING, f"Pool {name} is updating its nodes already.", hint)
-    if step.action in (CREATE, CHANGE):
+    if step is not None and step.action in (CREATE, CHANGE):
         others = [item["metadata"]["name"] for item in scene.configs if selects(item, pool)]
         others = [other for other in others if other != step.name]
         if others:
@@ -142,9 +152,9 @@ def _together(scene: Scene, job: Job, due: Sequence[str]) -> Iterable[Problem]:
             )
 
 
-def _not_evictable(scene: Scene, due: Sequence[str]) -> Iterable[Problem]:
-    verdicts = verdicts_on(scene, due)
-    for name in due:
+def _not_evictable(scene: Scene, pools: Sequence[str]) -> Iterable[Problem]:
+    verdicts = verdicts_on(scene, pools)
+    for name in pools:
         stuck = [vm for vm in machines_on(scene, name) if blocks_drain(scene, vm, verdicts[vm.key])]
         if stuck:
             yield Problem(
@@ -203,16 +213,16 @@ def _addresses(scene: Scene, job: Job, due: Sequence[str]) -> Iterable[Problem]:
 
 def cautions(scene: Scene, job: Job) -> list[str]:
     """Return what the job costs: nodes, VMs, and what goes beyond what is tested."""
-    due = job.due(scene)
-    verdicts = verdicts_on(scene, due)
-    told = [text for name in due for text in _cost(scene, name, verdicts)]
+    due, affected = job.due(scene), job.affected(scene)
+    verdicts = verdicts_on(scene, affected)
+    told = [text for name in affected if scene.nodes.get(name) for text in _cost(scene, name, verdicts)]
     wanted = job.values.get(MAX_PODS)
     if due and isinstance(wanted, int) and wanted > DEFAULT_MAX_PODS:
         told.append(
             f"{MAX_PODS} {wanted} is more than OpenShift's {DEFAULT_MAX_PODS}; the reference architecture ran 500 "
             "without trouble, but says that it is not tested for long."
         )
-    if MASTER in due:
+    if MASTER in affected:
         told.append("Pool master is the control plane: the API server answers late while its nodes reboot.")
     if any(job.steps[name].action == REMOVE for name in due):
         told.append(

@@ -72,7 +72,7 @@ def parse_record(text: str) -> Optional[Record]:
 @dataclass(frozen=True)
 class Pool:
     """A MachineConfigPool. C(target) is the rendered configuration that its nodes are to have, C(reached) the one that
-    all of them had last; C(sources) are the MachineConfigs it is made of."""
+    all of them had last."""
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -82,8 +82,6 @@ class Pool:
     max_unavailable: Any = None
     target: str = ""
     reached: str = ""
-    sources: tuple[str, ...] = ()
-    machines: int = 0
     conditions: Mapping[str, Condition] = field(default_factory=dict)
     observed: bool = True
     record: Optional[Record] = None
@@ -140,8 +138,6 @@ def parse_pool(item: Object) -> Pool:
         max_unavailable=spec.get("maxUnavailable"),
         target=target.get("name") or "",
         reached=(status.get("configuration") or {}).get("name") or "",
-        sources=tuple(source.get("name", "") for source in target.get("source") or ()),
-        machines=int(status.get("machineCount") or 0),
         conditions=parse_conditions(status.get("conditions")),
         observed=int(status.get("observedGeneration") or 0) >= int(metadata.get("generation") or 0),
         record=parse_record(annotations[POOL_RECORD]) if POOL_RECORD in annotations else None,
@@ -156,7 +152,6 @@ class PoolNode:
     name: str
     labels: Mapping[str, str]
     ready: bool
-    unschedulable: bool = False
     current: str = ""
     desired: str = ""
     state: str = ""
@@ -185,7 +180,6 @@ def parse_pool_node(item: Object) -> PoolNode:
         name=metadata["name"],
         labels=metadata.get("labels") or {},
         ready=is_ready(item),
-        unschedulable=bool((item.get("spec") or {}).get("unschedulable")),
         current=annotations.get(f"{_ANNOTATION}currentConfig", ""),
         desired=annotations.get(f"{_ANNOTATION}desiredConfig", ""),
         state=annotations.get(f"{_ANNOTATION}state", ""),

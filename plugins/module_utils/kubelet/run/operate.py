@@ -74,14 +74,12 @@ class Call:
 
     def make(self, *, check_mode: bool) -> Result:
         """Return the result; C(msg) says why it is none to go on with, and is empty if all is well."""
-        scene = read_scene(self._gateway)
+        scene = read_scene(self._gateway, machines=False)
         check_pools(scene, list(self._names), self._managed)
-        configs = {item["metadata"]["name"]: item for item in scene.configs}
-        steps = {
-            pool: step_for(configs.get(name), scene.pools[pool], name, self._values)
-            for pool, name in self._names.items()
-        }
-        job = Job(steps, self._managed, self._values or {})
+        job = self._job(scene)
+        if job.affected(scene):
+            scene = read_scene(self._gateway)
+            job = self._job(scene)
         against = problems(scene, job, self._accept)
         result: Result = {
             "changed": False,
@@ -95,14 +93,22 @@ class Call:
         if refused:
             result["msg"] = " ".join(["Nothing was changed.", *map(_told, refused)])
             return result
-        for step in steps.values():
+        for step in job.steps.values():
             write_step(self._gateway, step, dry_run=True)
         if check_mode:
             # what an earlier run left is gone on with, or restored
             left = any(pool.record for pool in scene.pools.values())
-            result["changed"] = left or any(step.action != KEEP for step in steps.values())
+            result["changed"] = left or any(step.action != KEEP for step in job.steps.values())
             return result
         return self._roll_out(scene, result)
+
+    def _job(self, scene: Scene) -> Job:
+        configs = {item["metadata"]["name"]: item for item in scene.configs}
+        steps = {
+            pool: step_for(configs.get(name), scene.pools[pool], name, self._values)
+            for pool, name in self._names.items()
+        }
+        return Job(steps, self._managed, self._values or {})
 
     def _roll_out(self, scene: Scene, result: Result) -> Result:
         keeper = Keeper(self._gateway, self._names, self._values)

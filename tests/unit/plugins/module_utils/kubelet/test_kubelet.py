@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -317,6 +318,29 @@ class TestChecks:
         with pytest.raises(InvalidInput) as caught:
             check_pools(scene(), pools, managed)
         assert caught.value.option == option
+
+    def test_pools_that_take_over_are_looked_at_as_well(self) -> None:
+        """worker has no nodes of its own; the VM is in the zone."""
+        zone = pool_object("zone-0")
+        zone["spec"]["configuration"]["name"] = "z"
+        zone["status"] = {"configuration": {"name": "y"}, "conditions": [{"type": "Updated", "status": "False"}]}
+        seen = scene()
+        pools = {**seen.pools, "zone-0": parse_pool(zone)}
+        machine = vm("a", "one", live=False, spec={"eviction_strategy": "LiveMigrate"})
+        seen = scene(
+            snapshot([node("one")], [machine]), pools=pools, nodes={"worker": [], "zone-0": [PoolNode("one", {}, True)]}
+        )
+        waiting = replace(job(seen), managed=("zone-0",))
+        assert {each.code: each.message for each in problems(seen, waiting)} == {
+            "pool_updating": "Pool zone-0 is updating its nodes already.",
+            "vms_not_evictable": "Pool zone-0: 1 VMs keep their nodes from being drained: apps/a.",
+        }
+        assert [text for text in cautions(seen, waiting) if "drained and rebooted" in text] == [
+            "Pool zone-0: 1 nodes are drained and rebooted, 1 at a time; 1 VMs have to leave them."
+        ]
+        # what its owners have paused is left alone
+        pools["zone-0"] = replace(pools["zone-0"], paused=True)
+        assert problems(replace(seen, pools=pools), waiting) == []
 
     def test_a_paused_pool_cannot_be_accepted(self) -> None:
         assert "pool_paused" not in ACCEPTABLE
