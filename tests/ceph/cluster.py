@@ -102,9 +102,14 @@ class CephCluster:
         self._make_keys()
         self._make_monitor()
         self.start_monitor()
-        # a manager that starts without them would listen on every interface
-        for name, value in (("server_addr", "127.0.0.1"), ("server_port", self.exporter_port)):
-            self.ceph("config", "set", "mgr", f"mgr/prometheus/{name}", str(value), "--force")
+        for name, value in (
+            # else it would listen on every interface
+            ("prometheus/server_addr", "127.0.0.1"),
+            ("prometheus/server_port", str(self.exporter_port)),
+            # pools keep the PGs that tests give them: the autoscaler looks when it starts, and then not before tomorrow
+            ("pg_autoscaler/sleep_interval", "86400"),
+        ):
+            self.ceph("config", "set", "mgr", f"mgr/{name}", value, "--force")
         for option, setting in self._settings.items():
             self.ceph("config", "set", "mgr", option, setting)
         self._spawn("mgr.x", "ceph-mgr", "-i", "x")
