@@ -180,7 +180,7 @@ options:
     type: list
     elements: str
     default: []
-  passing_seconds:
+  transient_seconds:
     description:
       - How long C(PG_AVAILABILITY), C(PG_DEGRADED) and C(SLOW_OPS), which PGs bring along while they split, merge and
         move, may last without a break.
@@ -406,7 +406,7 @@ def main():
             "poll_seconds": {"type": "float", "default": 5},
             "settle_seconds": {"type": "float", "default": 5},
             "tolerated_checks": {"type": "list", "elements": "str", "default": []},
-            "passing_seconds": {"type": "float", "default": 60},
+            "transient_seconds": {"type": "float", "default": 60},
         },
         operate,
     )

@@ -204,7 +204,7 @@ def test_pgs_that_never_come(three: CephCluster, hollow: str) -> None:
         assert "Pool lost is at pg_num" in message
         assert "unknown" in message
         assert late["details"]["pg_num_target"] == 8
-        impatient = call(MODULE, three, tolerated_checks=tolerated[:-1], passing_seconds=1, **applied("lost", 8))
+        impatient = call(MODULE, three, tolerated_checks=tolerated[:-1], transient_seconds=1, **applied("lost", 8))
         assert "failed" in impatient
     finally:
         three.remove_pool("lost")

@@ -135,12 +135,17 @@ def _orders(goals: Sequence[Goal], factor: int) -> list[str]:
 
 
 def _limits(params: Mapping[str, Any], factor: int) -> Limits:
-    for option, least in (("timeout_seconds", 1), ("poll_seconds", 0.1), ("settle_seconds", 0), ("passing_seconds", 0)):
+    for option, least in (
+        ("timeout_seconds", 1),
+        ("poll_seconds", 0.1),
+        ("settle_seconds", 0),
+        ("transient_seconds", 0),
+    ):
         if params[option] < least:
             raise InvalidInput(option, params[option], f"a number from {least} on is needed")
     return Limits(
         tolerated=frozenset(params["tolerated_checks"]),
-        passing_seconds=float(params["passing_seconds"]),
+        transient_seconds=float(params["transient_seconds"]),
         timeout_seconds=float(params["timeout_seconds"]),
         poll_seconds=float(params["poll_seconds"]),
         settle_seconds=float(params["settle_seconds"]),

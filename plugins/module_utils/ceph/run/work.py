@@ -36,14 +36,14 @@ class PoolGone(OcpvError):
 
 @dataclass(frozen=True)
 class Limits:
-    """C(tolerated) health checks do not stop; C(passing_seconds) is how long those may last that splits bring along.
+    """C(tolerated) health checks do not stop; C(transient_seconds) is how long those may last that splits bring along.
 
     OSDs tell the manager about their PGs every few seconds, so that all looks clean for a while after a change: only
     after C(settle_seconds) of that it is believed.
     """
 
     tolerated: frozenset[str] = frozenset()
-    passing_seconds: float = 60.0
+    transient_seconds: float = 60.0
     timeout_seconds: float = 3600.0
     poll_seconds: float = 5.0
     settle_seconds: float = 5.0
@@ -65,7 +65,7 @@ class Worker:
     def reach(self, goals: Sequence[Goal]) -> None:
         """Bring all pools to their goals. Raises HealthTooBad, TimedOut, PoolGone, or what ceph answers."""
         self._deadline = self.clock() + self.limits.timeout_seconds
-        self._patience = Patience(self.limits.passing_seconds)
+        self._patience = Patience(self.limits.transient_seconds)
         for goal in in_order(list(goals)):
             self._reach(goal)
 
@@ -144,12 +144,12 @@ class Worker:
 
     def _check_health(self, status: Status, goal: Goal, pool: Pool) -> None:
         verdict = judge(status, self.limits.tolerated)
-        patience = self._patience or Patience(self.limits.passing_seconds)
+        patience = self._patience or Patience(self.limits.transient_seconds)
         worn_out = patience.worn_out(verdict, self.clock())
         bad = verdict.stop + (verdict.passing if worn_out else ())
         if not bad:
             return
-        lasting = f", for more than {self.limits.passing_seconds:g} s" if worn_out and not verdict.stop else ""
+        lasting = f", for more than {self.limits.transient_seconds:g} s" if worn_out and not verdict.stop else ""
         raise HealthTooBad(
             f"The cluster is {status.health}: {told(bad)}{lasting}. Pool {pool.name} is left at pg_num {pool.pg_num} "
             f"(asked for: {pool.pg_num_target}; wanted: {goal.wanted.pg_num}).",
