@@ -20,7 +20,7 @@ OLDER := -o addopts="--strict-markers --import-mode=importlib -ra -p compat.olde
 WITHOUT_ANSIBLE := tests/unit/plugins/module_utils $(addprefix --ignore=tests/unit/plugins/module_utils/, \
     cluster test_ansible_support.py rebalance/run/test_options.py)
 
-.PHONY: help env setup setup-system demo test lint sanity unit integration conformance conformance-if-available conformance-own ceph docs build oldest bench lock clean
+.PHONY: help env setup setup-system demo test lint sanity unit integration conformance conformance-if-available conformance-own ceph docs build oldest hosts molecule bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,12 @@ build: setup ## Build the collection's tarball below .cache/dist
 	rm -rf .cache/dist
 	ansible-galaxy collection build --force --output-path .cache/dist .
 	python tests/env/check_build.py .cache/dist
+
+hosts: setup ## Host tuning on real kernels: namespaces of this one, and User-Mode-Linux (root, or user namespaces)
+	pytest tests/host -n 2 --dist loadfile $(PYTEST_ARGS)
+
+molecule: setup ## The roles for hosts and for Ceph by molecule
+	NO_COLOR=1 molecule test --all --no-command-borders
 
 bench: setup ## Benchmarks, each beside its peer or its limit
 	python -m bench
