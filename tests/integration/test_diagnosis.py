@@ -406,10 +406,11 @@ class TestRun:
         assert [diagnosis["symptom"] for diagnosis in item["diagnoses"]] == ["quota"]
         assert any("ResourceQuota shop/compute" in fact for fact in item["diagnoses"][0]["evidence"])
 
+    @pytest.mark.simulated("copies that take minutes are over soon in simulated time only")
     def test_a_late_move_tells_what_slowed_it_down(self, scene: Scene) -> None:
         configure(scene, parallelOutboundMigrationsPerNode=4, parallelMigrationsPerCluster=8)
         configure(scene, completionTimeoutPerGiB=800)
-        set_model(scene.cluster, quickened_by=1.0, link_bytes_per_second="1e8")
+        set_model(scene.cluster, link_bytes_per_second="5e7")
         keys = neighbours(scene, 2, "app")
         plan = scene.plan({"non-critical": [(key, free_target(scene, key)) for key in keys]})
         result = scene.run(plan, max_per_target=4)
