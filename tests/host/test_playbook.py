@@ -122,7 +122,7 @@ def test_a_host_that_is_not_well_beforehand_is_left_alone(hosts: Hosts, cluster:
 
 
 def test_the_playbook_stops_when_daemons_of_a_tuned_host_do_not_stay_up(hosts: Hosts, cluster: CephCluster) -> None:
-    untouched = hosts.state()[1]
+    before = hosts.state()
     process = hosts.start(ceph_host_network_stable_seconds=15, ceph_host_network_timeout_seconds=16)
     try:
         for _try in itertools.takewhile(lambda _number: process.poll() is None, itertools.count()):
@@ -136,8 +136,12 @@ def test_the_playbook_stops_when_daemons_of_a_tuned_host_do_not_stay_up(hosts: H
         assert run.returncode != 0
         assert "are not all up and in for 16 s: osd.2 is down." in run.failure("one")["msg"]
         assert "two" not in run.document["stats"] or run.recap("two")["changed"] == 0
-        assert hosts.state()[1] == untouched
+        assert hosts.state()[1] == before[1]
         assert hosts.one.value("net.ipv4.conf.all.arp_filter") == "1"
+        # it can be put back all the same
+        back = hosts.play(ceph_host_network_state="absent", ceph_host_network_timeout_seconds=2)
+        assert "osd.2 is down" in back.failure("one")["msg"]
+        assert hosts.state() == before
     finally:
         process.kill()
         cluster.start_osd(2)
