@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: ceph_host_health
 short_description: Check that the Ceph daemons of a host are up and in
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Asks Ceph which monitors, managers and OSDs a host runs, and fails unless the OSDs are up and in, the monitors are
     in quorum and the managers are active or standby. It only reads.

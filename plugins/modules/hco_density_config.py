@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hco_density_config
 short_description: Set how densely VMs are packed, and give virt-api the replicas it needs
-version_added: 0.2.0
+version_added: 0.1.0
 author: the ocpv.scale contributors (@ocpv)
 description:
   - Sets the CPU allocation ratio and the memory overcommitment of all VMs in the HyperConverged, within limits that are

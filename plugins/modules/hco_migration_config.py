@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hco_migration_config
 short_description: Set the live-migration settings of the whole cluster
-version_added: 0.2.0
+version_added: 0.1.0
 author: the ocpv.scale contributors (@ocpv)
 description:
   - Sets the live-migration settings in the HyperConverged, as single values, as a named profile, or both. Settings that

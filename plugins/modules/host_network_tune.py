@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_network_tune
 short_description: Tune the interfaces of a host, and tell how its bond differs from the expected one
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Sets MTU, ring buffers and offloads of interfaces, at run time and where the host keeps them over a reboot, reads
     them back, and can put back what was there before.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: migration_advice
 short_description: Compute live-migration settings that fit a cluster
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Computes live-migration settings from the number of nodes, the link that they have for migrations, and the sizes and
     dirty rates of the VMs, with the reason and the numbers for each value, beside the values in force.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: migration_network
 short_description: Make or remove the node networks of a dedicated migration network
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Makes a network that live migrations can have for themselves - a NodeNetworkConfigurationPolicy, by which nmstate
     configures the nodes, and a NetworkAttachmentDefinition, by which virt-handler's pods get an interface in it.

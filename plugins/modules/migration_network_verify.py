@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: migration_network_verify
 short_description: Verify that a dedicated migration network works and is used
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - V(rollout) - is virt-handler rolled out with the network on all nodes; waited for up to O(rollout_timeout_seconds).
   - V(interface) - has each virt-handler its interface C(migration0) with an address of the network. One without it

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: node_sysctl_tune
 short_description: Tune the kernel parameters of a host, in files and at run time
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Sets all kernel parameters of a host in one call, at run time and in drop-ins of C(sysctl.d), reads them back, and
     can put back what was there before, byte for byte.
