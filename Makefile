@@ -20,7 +20,7 @@ OLDER := -o addopts="--strict-markers --import-mode=importlib -ra -p compat.olde
 WITHOUT_ANSIBLE := tests/unit/plugins/module_utils $(addprefix --ignore=tests/unit/plugins/module_utils/, \
     cluster test_ansible_support.py rebalance/run/test_options.py)
 
-.PHONY: help env setup setup-system demo test lint sanity unit integration conformance conformance-if-available conformance-own ceph docs build oldest hosts molecule bench lock clean
+.PHONY: help env setup setup-system demo test lint sanity unit integration conformance conformance-if-available conformance-own ceph cni docs build oldest hosts molecule bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,7 +37,7 @@ setup-system:
 demo: setup ## Run the staged rebalance on an embedded cluster (SCENARIO=small|reference), leave a report in demo-report
 	@python -m demo --scenario $(SCENARIO) --report $(REPORT)
 
-test: setup-system lint sanity build unit oldest integration conformance-if-available ## Run everything
+test: setup-system lint sanity build unit oldest cni hosts ceph molecule integration conformance-if-available ## Run everything
 
 lint: setup ## Format, types, YAML, Ansible content, documentation
 	ruff check .
@@ -76,6 +76,9 @@ conformance-if-available: setup
 conformance-own: setup ## Try the API of your own cluster, which KUBECONFIG names; says first what it touches and asks
 	@python -m conformance --own-cluster $(PYTEST_ARGS)
 
+cni: setup ## Migration networks by the real CNI plugins and by nmstate's own parser
+	pytest tests/cni tests/nmstate -n 0 $(PYTEST_ARGS)
+
 ceph: setup ## The modules, role and playbook for Ceph on real clusters of 3 and 12 OSDs (Debian's packages)
 	pytest tests/ceph -n 0 $(PYTEST_ARGS)
 
@@ -90,7 +93,7 @@ build: setup ## Build the collection's tarball below .cache/dist
 hosts: setup ## Host tuning on real kernels: namespaces of this one, and User-Mode-Linux (root, or user namespaces)
 	pytest tests/host -n 2 --dist loadfile $(PYTEST_ARGS)
 
-molecule: setup ## The roles for hosts and for Ceph by molecule
+molecule: setup ## The roles that configure something, by molecule
 	NO_COLOR=1 molecule test --all --no-command-borders
 
 bench: setup ## Benchmarks, each beside its peer or its limit
