@@ -1,4 +1,4 @@
-"""Admission: what KubeVirt's and the HyperConverged operator's webhooks answer, and quotas, as pure functions.
+"""Admission: what the webhooks of KubeVirt, of its operator and of nmstate answer, and quotas, as pure functions.
 
 The API server calls C(mutate), then validates by schema, then C(validate).
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import hyperconverged, instance, kubevirt, migration, policy, quota, virtual_machine
+from . import hyperconverged, instance, kubevirt, migration, node_network, policy, quota, virtual_machine
 from .types import Denied, Lookup, Request, Webhook, own_words
 
 __all__ = ["MUTATING", "VALIDATING", "Denied", "Lookup", "Request", "Webhook", "mutate", "own_words", "validate"]
 
 _KUBEVIRT, _OPERATOR, _POLICIES = "kubevirt.io", "hco.kubevirt.io", "migrations.kubevirt.io"
 _VMS, _INSTANCES, _MIGRATIONS = "virtualmachines", "virtualmachineinstances", "virtualmachineinstancemigrations"
+_NMSTATE, _NODE_NETWORKS = "nmstate.io", "nodenetworkconfigurationpolicies"
 _CREATE, _UPDATE, _WRITE = ("CREATE",), ("UPDATE",), ("CREATE", "UPDATE")
 MUTATING = (
     Webhook("virtualmachines-mutator.kubevirt.io", _KUBEVIRT, _VMS, _CREATE, virtual_machine.mutate),
@@ -28,6 +29,8 @@ VALIDATING = (
     Webhook(migration.CREATE_WEBHOOK, _KUBEVIRT, _MIGRATIONS, _CREATE, migration.validate_create),
     Webhook(migration.UPDATE_WEBHOOK, _KUBEVIRT, _MIGRATIONS, _UPDATE, migration.validate_update),
     Webhook(kubevirt.CREATE_WEBHOOK, _KUBEVIRT, "kubevirts", _CREATE, kubevirt.validate_create),
+    Webhook(node_network.CREATE_WEBHOOK, _NMSTATE, _NODE_NETWORKS, _CREATE, node_network.validate_create),
+    Webhook(node_network.UPDATE_WEBHOOK, _NMSTATE, _NODE_NETWORKS, _UPDATE, node_network.validate_update),
     Webhook(policy.VALIDATING_WEBHOOK, _POLICIES, "migrationpolicies", _WRITE, policy.validate),
     Webhook(
         hyperconverged.VALIDATING_WEBHOOK,

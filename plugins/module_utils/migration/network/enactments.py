@@ -34,6 +34,9 @@ BROKEN = "broken"
 _POLICY = "nmstate.io/policy"
 _NODE = "nmstate.io/node"
 _NO_MATCH = "NoMatchingNode"
+_PROGRESSING = "ConfigurationProgressing"
+# what the webhook says to a changed spec meanwhile: pkg/webhook/nodenetworkconfigurationpolicy/validation.go
+STILL_IN_PROGRESS = "is still in progress"
 _MESSAGE = re.compile(r"NmstateError: ([^\n]+)")
 _LONGEST = 400
 
@@ -67,6 +70,12 @@ class Progress:
 def policy_selector(policy_name: str) -> str:
     """Return the label selector of a policy's enactments."""
     return f"{_POLICY}={policy_name}"
+
+
+def in_progress(policy: Object) -> bool:
+    """Tell whether nmstate is at work on a policy, so that its webhook refuses another spec."""
+    available = parse_conditions((policy.get("status") or {}).get("conditions")).get("Available")
+    return available is None or available.reason in ("", _PROGRESSING)
 
 
 def progress_of(policy: Object, enactments: Sequence[Object], ready: Iterable[str], unready: Iterable[str]) -> Progress:

@@ -50,6 +50,7 @@ MTU_LIMITS = (1280, 65535)
 WORKERS = "node-role.kubernetes.io/worker"
 MAX_DEVICE_NAME = 15
 
+_LONGEST_NAME = 63
 _OBJECT_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
 _DEVICE_NAME = re.compile(r"^[A-Za-z0-9_.:@-]+$")
 _PERCENT = re.compile(r"^([1-9][0-9]?|100)%$")
@@ -184,10 +185,10 @@ def _shape(wanted: Wanted, options: Mapping[str, Any]) -> list[Problem]:
 
 def _names(wanted: Wanted) -> list[Problem]:
     found = []
-    # the name is part of <name>@migration0 and of labels
-    for option, value, longest in (("name", wanted.name, 63), ("policy_name", wanted.policy_name, 150)):
-        if not _OBJECT_NAME.match(value) or len(value) > longest:
-            text = f"lower case letters, digits and inner hyphens are needed, at most {longest}"
+    # both become values of labels: nmstate's webhook asks it of a policy's name
+    for option, value in (("name", wanted.name), ("policy_name", wanted.policy_name)):
+        if not _OBJECT_NAME.match(value) or len(value) > _LONGEST_NAME:
+            text = f"lower case letters, digits and inner hyphens are needed, at most {_LONGEST_NAME}"
             found.append(Problem("name_invalid", option, value, text))
     devices = [("interfaces", name) for name in wanted.interfaces]
     devices += [("bond_name", wanted.bond)] if wanted.bond else []

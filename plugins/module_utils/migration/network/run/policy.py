@@ -13,8 +13,19 @@ from .... import names
 from ....cluster.gateway import Gateway, Object
 from ....cluster.parse import parse_conditions
 from ....cluster.resources import NODE_NETWORK_ENACTMENTS, NODE_NETWORK_POLICIES, NODES
-from ....errors import Conflict, NotFound, OcpvError, TimedOut
-from ..enactments import BROKEN, DONE, FAILED, GOING_ON, RETRYING, Progress, policy_selector, progress_of
+from ....errors import ApiError, Conflict, NotFound, OcpvError, TimedOut
+from ..enactments import (
+    BROKEN,
+    DONE,
+    FAILED,
+    GOING_ON,
+    RETRYING,
+    STILL_IN_PROGRESS,
+    Progress,
+    in_progress,
+    policy_selector,
+    progress_of,
+)
 from ..facts import Facts, NodeFacts, parse_node
 from ..problems import named
 from ..records import Former, former_of, leaving_spec, merge_patch
@@ -23,7 +34,6 @@ Spec = dict[str, Any]
 
 _POLL_SECONDS = 2.0
 _ATTEMPTS = 5
-KIND = NODE_NETWORK_POLICIES.kind
 
 
 class NotConfigured(OcpvError):
@@ -94,8 +104,8 @@ class PolicyWork:
         """
         current = self.read()
         if current is not None and not changes_to(current, spec, {}) and self.progress().verdict == BROKEN:
-            self._put({**spec, "maxUnavailable": 2 if spec.get("maxUnavailable") == 1 else 1}, marks)
             self.restated = True
+            self.wait(self._put({**spec, "maxUnavailable": 2 if spec.get("maxUnavailable") == 1 else 1}, marks))
         return self.wait(self._put(spec, marks))
 
     def wait(self, policy: Object) -> Progress:
@@ -139,28 +149,45 @@ class PolicyWork:
         return f"nmstate could not configure {len(failed)} of {len(progress.nodes)} nodes. {said}."
 
     def _put(self, spec: Spec, marks: Mapping[str, Any]) -> Object:
-        """Write spec and marks unless they are there, and return the policy."""
-        for attempt in range(_ATTEMPTS):
+        """Write spec and marks unless they are there, and return the policy. nmstate lets nobody change the spec of a
+        policy that it is at work on, which is waited for."""
+        deadline = self._clock() + self._timeout_seconds
+        conflicts = 0
+        while True:
             current = self.read()
             try:
                 if current is None:
-                    metadata = {"name": self._name, **marks}
-                    body = {
-                        "apiVersion": NODE_NETWORK_POLICIES.api_version,
-                        "kind": KIND,
-                        "metadata": metadata,
-                        "spec": spec,
-                    }
-                    return self._gateway.create(NODE_NETWORK_POLICIES, body)
+                    return self._create(spec, marks)
                 patch = changes_to(current, spec, marks)
                 if not patch:
                     return current
-                patch.setdefault("metadata", {})["resourceVersion"] = current["metadata"]["resourceVersion"]
-                return self._gateway.merge_patch(NODE_NETWORK_POLICIES, self._name, patch)
+                if "spec" not in patch or not in_progress(current):
+                    patch.setdefault("metadata", {})["resourceVersion"] = current["metadata"]["resourceVersion"]
+                    return self._gateway.merge_patch(NODE_NETWORK_POLICIES, self._name, patch)
             except Conflict:
-                if attempt == _ATTEMPTS - 1:
+                conflicts += 1
+                if conflicts == _ATTEMPTS:
                     raise
-        raise AssertionError("unreachable")
+                continue
+            except ApiError as error:
+                if STILL_IN_PROGRESS not in error.message:
+                    raise
+            if self._clock() >= deadline:
+                raise TimedOut(
+                    f"nmstate was still at work on the node network policy {self._name} after "
+                    f"{self._timeout_seconds:g} s, and lets nobody change it before it is done.",
+                    hint="Look at `oc get nnce` and at the nmstate-handler pods of nodes that do not get on.",
+                )
+            self._sleep(_POLL_SECONDS)
+
+    def _create(self, spec: Spec, marks: Mapping[str, Any]) -> Object:
+        body = {
+            "apiVersion": NODE_NETWORK_POLICIES.api_version,
+            "kind": NODE_NETWORK_POLICIES.kind,
+            "metadata": {"name": self._name, **marks},
+            "spec": spec,
+        }
+        return self._gateway.create(NODE_NETWORK_POLICIES, body)
 
     def _delete(self) -> None:
         current = self.read()

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.gateway import Listing
 from ansible_collections.ocpv.scale.plugins.module_utils.cluster.resources import ResourceType
-from ansible_collections.ocpv.scale.plugins.module_utils.errors import Conflict, NotFound
+from ansible_collections.ocpv.scale.plugins.module_utils.errors import ApiError, Conflict, NotFound
 
 Obj = dict[str, Any]
 NAMESPACE = "openshift-cnv"
@@ -54,6 +54,8 @@ class PlayedCluster:
         self.works = True
         self.before_write: Callable[[], None] = lambda: None
         self.writes: list[str] = []
+        # changes that nmstate's webhook did not let through
+        self.refused = 0
         self._enactments: dict[str, Obj] = {}
 
     # -- time and nmstate
@@ -93,7 +95,17 @@ class PlayedCluster:
             and not self._failed(name, node, generation)
             for node in ready
         )
-        policy["status"] = {"conditions": [{"type": "Available", "status": "True" if good else "Unknown"}]}
+        ended = good or any(self._failed(name, node, generation) for node in ready)
+        condition = {
+            "type": "Available",
+            "status": "True" if good else "False",
+            "reason": "SuccessfullyConfigured"
+            if good
+            else "FailedToConfigure"
+            if ended
+            else "ConfigurationProgressing",
+        }
+        policy["status"] = {"conditions": [condition]}
 
     def _failed(self, name: str, node: str, generation: int) -> bool:
         status = self._enactments.get(f"{node}.{name}", {}).get("status", {})
@@ -175,7 +187,12 @@ class PlayedCluster:
             raise Conflict("the object has been modified", status=409)
         changed = merged(current, body)
         if changed["spec"] != current["spec"]:
+            conditions = (current.get("status") or {}).get("conditions") or [{"reason": ""}]
+            if resource.group == "nmstate.io" and conditions[0]["reason"] in ("", "ConfigurationProgressing"):
+                self.refused += 1
+                raise ApiError(f"message: policy {name} is still in progress.", status=422)
             changed["metadata"]["generation"] += 1
+            changed.pop("status", None)
         changed["metadata"]["resourceVersion"] = str(self.version)
         self._store(resource)[name] = changed
         return copy.deepcopy(changed)

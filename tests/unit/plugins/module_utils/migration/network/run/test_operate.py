@@ -184,6 +184,34 @@ def test_a_time_out_takes_nothing_back_and_the_next_call_goes_on() -> None:
     assert not make(cluster)["changed"]
 
 
+def test_a_policy_that_nmstate_is_at_work_on_is_waited_for_before_it_is_changed() -> None:
+    cluster = PlayedCluster()
+    killed: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        cluster.sleep(seconds)
+        if not killed:
+            killed.append(seconds)
+            raise Killed
+
+    wanted, _problems = parse_wanted(VLAN)
+    with pytest.raises(Killed):
+        call(cluster, sleep=sleep).present(wanted)
+    assert cluster.policies[NAME]["status"]["conditions"][0]["reason"] == "ConfigurationProgressing"
+    assert remove(cluster)["changed"]
+    assert cluster.refused == 0
+    assert untouched(cluster)
+
+
+def test_a_policy_that_nmstate_never_ends_with_cannot_be_changed() -> None:
+    cluster = PlayedCluster()
+    cluster.works = False
+    with pytest.raises(TimedOut):
+        make(cluster)
+    with pytest.raises(TimedOut, match="lets nobody change it before it is done"):
+        remove(cluster)
+
+
 def test_a_node_that_becomes_unready_meanwhile_is_left_to_nmstate() -> None:
     cluster = PlayedCluster()
     cluster.before_write = lambda: cluster.not_ready.add("worker-03")
