@@ -160,9 +160,14 @@ def test_a_number_that_somebody_else_has_set_stays_and_is_told(platform: Platfor
 
 
 def test_somebody_who_writes_at_the_same_time_loses_nothing(platform: Platform) -> None:
-    numbers = iter(range(1, 100000))
-    with meanwhile(lambda: platform.patch({"metadata": {"annotations": {"busy": str(next(numbers))}}}), 0.1):
+    written = [0]
+
+    def write() -> None:
+        platform.patch({"metadata": {"annotations": {"busy": str(written[-1] + 1)}}})
+        written.append(written[-1] + 1)
+
+    with meanwhile(write, 0.05):
         result = configure(platform, **FOUR, **{MEMORY: 105})
     assert result["changed"], result
-    assert int(platform.annotations()["busy"]) > 1
+    assert int(platform.annotations()["busy"]) == written[-1]
     assert replicas(platform) == 4

@@ -179,12 +179,17 @@ def test_a_gitops_tool_that_puts_the_value_back_is_named(platform: Platform) -> 
 
 
 def test_a_change_of_something_else_at_the_same_time_is_kept(platform: Platform) -> None:
-    numbers = iter(range(1, 100000))
-    with meanwhile(lambda: platform.patch({"metadata": {"annotations": {"busy": str(next(numbers))}}}), 0.1):
+    written = [0]
+
+    def write() -> None:
+        platform.patch({"metadata": {"annotations": {"busy": str(written[-1] + 1)}}})
+        written.append(written[-1] + 1)
+
+    with meanwhile(write, 0.05):
         result = configure(platform, **{PER_CLUSTER: 9})
     assert result["changed"], result
     assert platform.config()["parallelMigrationsPerCluster"] == 9
-    assert int(platform.annotations()["busy"]) > 1
+    assert int(platform.annotations()["busy"]) == written[-1]
 
 
 def test_what_a_json_patch_overrides_is_told_and_not_waited_for(platform: Platform) -> None:
