@@ -6,11 +6,17 @@ import json
 import time
 from typing import Any
 
+from ansible_collections.ocpv.scale.plugins.modules import migration_network, migration_network_verify
 from simcluster.testing import RunningCluster
 
+from .modules import run_module_main
+from .playbook import AS_JSON, PlaybookRun, run_playbook
 from .start import REAL
 
 Obj = dict[str, Any]
+PLAYBOOK = "ocpv.scale.configure_migration_network"
+# the task that makes policy and attachment
+MADE = "Configure the nodes and make the network attachment"
 NAMESPACE = "openshift-cnv"
 NAME = "migration-network"
 NMSTATE = "/apis/nmstate.io/v1"
@@ -87,3 +93,38 @@ def probe_pods(cluster: RunningCluster) -> list[str]:
     """Names of the probe pods that are there."""
     items = cluster.client().items(f"/api/v1/namespaces/{NAMESPACE}/pods", labelSelector="ocpv.scale/probe")
     return [item["metadata"]["name"] for item in items]
+
+
+def play(cluster: RunningCluster, *arguments: str, **options: Any) -> PlaybookRun:
+    """Run the playbook with options of the module as variables."""
+    told: dict[str, Any] = dict(AS_JSON)
+    return run_playbook(PLAYBOOK, cluster.kubeconfig, role_variables(**options), *arguments, **told)
+
+
+def make(cluster: RunningCluster, **options: Any) -> Obj:
+    """Run migration_network for a VLAN, with some options changed or (C(-)) left out."""
+    given = {"kubeconfig": str(cluster.kubeconfig), **VLAN, **options}
+    return run_module_main(migration_network.main, {name: value for name, value in given.items() if value != "-"})
+
+
+def remove(cluster: RunningCluster, **options: Any) -> Obj:
+    """Run migration_network with C(state=absent)."""
+    given = {"kubeconfig": str(cluster.kubeconfig), "state": "absent", **options}
+    return run_module_main(migration_network.main, given)
+
+
+def verify(cluster: RunningCluster, **options: Any) -> Obj:
+    """Run migration_network_verify."""
+    return run_module_main(migration_network_verify.main, {"kubeconfig": str(cluster.kubeconfig), **options})
+
+
+def codes(result: Obj) -> set[str]:
+    """What a call was refused for."""
+    assert result.get("failed"), result
+    return {item["code"] for item in result["details"]["problems"] if item["severity"] == "error"}
+
+
+def nothing_made(cluster: RunningCluster) -> None:
+    """Fails if there is a policy, or the attachment."""
+    assert policies(cluster) == {}
+    assert NAME not in attachments(cluster)
