@@ -14,6 +14,7 @@ import math
 from typing import Iterable, Sequence
 
 from ..precopy import Course, started_gigabytes
+from ..progress import progress_advice, progress_seconds
 from .facts import Machine
 
 SHORTEST_PER_GIB = 150
@@ -23,9 +24,6 @@ LONGEST_POLICY_PER_GIB = 2000
 # a copy may take twice what the model says
 _MARGIN = 2
 _GB = 10**9
-_SHORTEST_PROGRESS = 150
-# performance-tuning.md, Progress Timeout: 200 to 300 s for 50 to 200 GB, 300 to 600 s above; the longest from 500 GB on
-_PROGRESS = ((50, 200), (200, 300), (500, 600))
 
 
 def per_gib_needed(memory_bytes: int, seconds: float) -> int:
@@ -66,13 +64,15 @@ def _computed(copies: Iterable[tuple[Machine, Course]]) -> tuple[int, str]:
 def progress_timeout(machines: Sequence[Machine]) -> tuple[int, str]:
     """Return the progress timeout in seconds, and why; it exists for the whole cluster only."""
     if not machines:
-        return _SHORTEST_PROGRESS, f"No VM is known that would need more than the usual {_SHORTEST_PROGRESS} s."
+        usual = progress_seconds(0)
+        return usual, f"No VM is known that would need more than the usual {usual} s."
     largest = max(machines, key=lambda machine: (memory_of(machine), machine.vm.key))
-    gigabytes = memory_of(largest) / _GB
-    seconds = progress_seconds(gigabytes)
-    return seconds, (
-        f"The largest VM that migrates is {largest.vm.key} with {gigabytes:.0f} GB: 150 s are enough below 50 GB, 200 "
-        f"to 300 s up to 200 GB, 300 to 600 s above. No policy can set it for some VMs only."
+    memory_bytes = memory_of(largest)
+    shortest, longest = progress_advice(memory_bytes).seconds
+    advised = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
+    return progress_seconds(memory_bytes), (
+        f"The largest VM that migrates is {largest.vm.key} with {memory_bytes / _GB:.0f} GB: {advised} s is advised. "
+        f"No policy can set it for some VMs only."
     )
 
 
@@ -80,13 +80,3 @@ def memory_of(machine: Machine) -> int:
     """Return the guest's memory in bytes."""
     instance = machine.vm.instance
     return (instance.spec if instance else machine.vm.spec).guest_memory_bytes
-
-
-def progress_seconds(gigabytes: float) -> int:
-    """Return the progress timeout that a VM of this size needs."""
-    if gigabytes < _PROGRESS[0][0]:
-        return _SHORTEST_PROGRESS
-    for (low, at_low), (high, at_high) in zip(_PROGRESS, _PROGRESS[1:]):
-        if gigabytes < high:
-            return 10 * math.ceil((at_low + (at_high - at_low) * (gigabytes - low) / (high - low)) / 10)
-    return _PROGRESS[-1][1]

@@ -14,9 +14,10 @@ from ...cluster.model import MigrationSettings
 from ...quantity import format_bits
 from .. import hyperconverged as hco
 from ..advice.concurrency import MIB
-from ..advice.timeouts import LONGEST_POLICY_PER_GIB, per_gib_needed, progress_seconds
+from ..advice.timeouts import LONGEST_POLICY_PER_GIB, per_gib_needed
 from ..checks import in_words
 from ..precopy import DEFAULT_LINK_BYTES_PER_SECOND, copy_of, course_of, started_gigabytes
+from ..progress import progress_seconds
 from .case import Case
 from .findings import (
     ABORTED,
@@ -226,7 +227,7 @@ def _progress(case: Case, facts: list[str]) -> Diagnosis:
         facts.append(f"It was given up after {took:.0f} s{within}.")
     if current:
         facts.append(f"The progress timeout is {current} s.")
-    suggested = min(_LONGEST_PROGRESS, max(progress_seconds(case.memory_bytes / 1e9), 2 * (current or 0)))
+    suggested = min(_LONGEST_PROGRESS, max(progress_seconds(case.memory_bytes), 2 * (current or 0)))
     setting = None
     if current and suggested > current:
         setting = for_cluster(hco.PROGRESS_TIMEOUT, current, suggested)

@@ -11,9 +11,10 @@ from typing import Any, Iterable, Mapping, Optional, Sequence
 from ...cluster.model import MigrationPolicy, MigrationSettings, VirtualMachine
 from ...quantity import format_duration, parse_bytes
 from .. import hyperconverged as hco
+from ..progress import progress_advice
 from .differences import CHANGE, KEEP, REMOVE, Change
 from .effects import Effect, Standing
-from .named import NAMED, progress_advice
+from .named import NAMED
 from .precedence import with_policy
 from .wanted import Wanted
 

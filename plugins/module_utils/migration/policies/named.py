@@ -84,25 +84,3 @@ WITHOUT_POLICY: Mapping[str, str] = {
     "edge": "It is easy to migrate.",
     "dev-test": "Higher overcommit is acceptable.",
 }
-
-
-@dataclass(frozen=True)
-class ProgressAdvice:
-    """Seconds without progress that the guide advises for VMs with at least C(from_bytes) of memory."""
-
-    name: str
-    from_bytes: int
-    seconds: tuple[int, int]
-
-
-# performance-tuning guide, Timeout Configuration, Progress Timeout; largest first. GB are decimal, as KubeVirt counts
-PROGRESS_TIMEOUTS = (
-    ProgressAdvice("large", 200 * 10**9, (300, 600)),
-    ProgressAdvice("medium", 50 * 10**9, (200, 300)),
-    ProgressAdvice("small", 0, (150, 150)),
-)
-
-
-def progress_advice(memory_bytes: int) -> ProgressAdvice:
-    """Return what the guide advises for a VM of this size; the time-out exists only for the whole cluster."""
-    return next(advice for advice in PROGRESS_TIMEOUTS if memory_bytes >= advice.from_bytes)

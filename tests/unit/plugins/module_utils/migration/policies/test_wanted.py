@@ -12,13 +12,13 @@ from ansible_collections.ocpv.scale.plugins.module_utils.errors import InvalidIn
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.policies.named import (
     NAMED,
     WITHOUT_POLICY,
-    progress_advice,
 )
 from ansible_collections.ocpv.scale.plugins.module_utils.migration.policies.wanted import (
     Wanted,
     check_gates,
     wanted_policies,
 )
+from ansible_collections.ocpv.scale.plugins.module_utils.migration.progress import progress_advice
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.duration import DIRTY_RATES
 from hypothesis import given
 from hypothesis import strategies as st
