@@ -53,8 +53,17 @@ def shell(command: str) -> dict[str, Any]:
 
 def die_at(number: int) -> None:
     """Let this process be killed at a change of the kernel or of a file, counted from 1."""
-    run = importlib.import_module("ansible_collections.ocpv.scale.plugins.module_utils.host.run.files")
-    kernel = importlib.import_module("ansible_collections.ocpv.scale.plugins.module_utils.host.run.kernel").Kernel
+    files, kernel, devices, persistence = (
+        importlib.import_module(f"ansible_collections.ocpv.scale.plugins.module_utils.host.run.{name}")
+        for name in ("files", "kernel", "devices", "persistence")
+    )
+    changing = (
+        (files, "write"),
+        (files, "remove"),
+        (kernel.Kernel, "write"),
+        (devices.Devices, "change"),
+        (persistence.Persistence, "change_connection"),
+    )
     count = itertools.count(1)
 
     def counted(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,7 +74,7 @@ def die_at(number: int) -> None:
 
         return instead
 
-    for owner, name in ((run, "write"), (run, "remove"), (kernel, "write")):
+    for owner, name in changing:
         setattr(owner, name, counted(getattr(owner, name)))
 
 

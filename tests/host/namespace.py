@@ -91,6 +91,15 @@ class Namespace:
         result: dict[str, Any] = self.steps(module(name, **arguments))[0]
         return result
 
+    def dies(self, step: dict[str, Any]) -> bool:
+        """Run a step that may kill its process and tell whether it did; a step that lives must not fail."""
+        try:
+            (result,) = self.steps(step)
+        except AssertionError:
+            return True
+        assert "failed" not in result, result
+        return False
+
     def value(self, key: str) -> str:
         """What the kernel has for a parameter inside; fields by blanks."""
         return " ".join(self.run(f"cat /proc/sys/{key.replace('.', '/')}").split())

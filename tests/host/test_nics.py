@@ -113,6 +113,26 @@ def test_rings_and_an_ifcfg_file(eth1: Namespace) -> None:
     assert eth1.run(STATE + "; cat /run/rings") == before
 
 
+def test_killed_anywhere_it_can_be_finished_and_be_put_back(eth1: Namespace) -> None:
+    eth1.run("mkdir /run/ifcfg")
+    eth1.write("/run/ifcfg/ifcfg-eth1", "DEVICE=eth1\n# by hand\nMTU=1500")
+    before = eth1.run(STATE)
+    options: dict[str, Any] = {"ifcfg_directory": "/run/ifcfg"}
+    for number in range(1, 20):
+        dead = eth1.dies({**module(MODULE, interfaces=WANTED, **options), "die_at": number})
+        if number % 2:
+            assert "failed" not in eth1.call(MODULE, interfaces=WANTED, **options)
+            assert eth1.call(MODULE, interfaces=WANTED, **options)["changed"] is False
+        for back in range(1, 20):
+            if not eth1.dies({**module(MODULE, state="absent", **options), "die_at": back}):
+                break
+        eth1.call(MODULE, state="absent", **options)
+        assert eth1.run(STATE) == before, f"killed at change {number}"
+        if not dead:
+            break
+    assert number > 5
+
+
 def test_a_connection_of_network_manager_keeps_the_settings(host: Namespace) -> None:
     if not network_manager.available():
         missing("no NetworkManager below .cache/debian")

@@ -233,27 +233,18 @@ def test_killed_anywhere_it_can_be_finished_and_be_put_back(host: Namespace) -> 
     before = state(host)
     step = module(MODULE, profiles=["arp_flux"], keys=OWN)
     for number in range(1, 40):
-        dead = died(host, {**step, "die_at": number})
+        dead = host.dies({**step, "die_at": number})
         if number % 2:
             finished = host.call(MODULE, profiles=["arp_flux"], keys=OWN)
             assert "failed" not in finished
             assert host.call(MODULE, profiles=["arp_flux"], keys=OWN)["changed"] is False
         for back in range(1, 40):
-            if not died(host, {**module(MODULE, state="absent"), "die_at": back}):
+            if not host.dies({**module(MODULE, state="absent"), "die_at": back}):
                 break
         assert state(host) == before, f"killed at change {number}"
         if not dead:
             break
     assert number > 6
-
-
-def died(host: Namespace, step: dict[str, Any]) -> bool:
-    try:
-        (result,) = host.steps(step)
-    except AssertionError:
-        return True
-    assert "failed" not in result
-    return False
 
 
 def test_two_runs_at_once_do_not_meet(host: Namespace) -> None:

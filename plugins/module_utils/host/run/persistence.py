@@ -83,8 +83,7 @@ class Persistence:
         if place.kind == NETWORK_MANAGER:
             return self._plan_connection(place, settings, record)
         if place.kind == IFCFG:
-            facts = files.facts(place.name)
-            assert facts is not None
+            facts = files.facts(place.name) or FileFacts("")
             text = nic_files.change_ifcfg(facts.text, place.interface, settings)
             known = record.files.get(place.name)
             if text == facts.text:
