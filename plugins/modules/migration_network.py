@@ -139,9 +139,9 @@ options:
     default: "1"
   timeout_seconds:
     description:
-      - How long to wait for all nodes after each change of the policy.
+      - How long to wait for the next node to be configured. As long as nodes get on there is no limit.
     type: int
-    default: 1800
+    default: 900
   restore:
     description:
       - With O(state=absent) the return value C(before) of an earlier call, to restore what that call found instead of
@@ -342,7 +342,7 @@ def main():
             "other_ranges": {"type": "list", "elements": "str", "default": []},
             "node_selector": {"type": "dict"},
             "max_unavailable": {"type": "str", "default": "1"},
-            "timeout_seconds": {"type": "int", "default": 1800},
+            "timeout_seconds": {"type": "int", "default": 900},
             "restore": {"type": "dict"},
         },
         run,

@@ -16,6 +16,7 @@ from ....cluster.resources import NODE_NETWORK_ENACTMENTS, NODE_NETWORK_POLICIES
 from ....errors import ApiError, Conflict, NotFound, OcpvError, TimedOut
 from ..enactments import (
     BROKEN,
+    CONFIGURED,
     DONE,
     FAILED,
     GOING_ON,
@@ -33,6 +34,7 @@ from ..records import Former, former_of, leaving_spec, merge_patch
 Spec = dict[str, Any]
 
 _POLL_SECONDS = 2.0
+_POLL_SECONDS_PER_NODE = 0.01
 _ATTEMPTS = 5
 
 
@@ -45,7 +47,7 @@ class NotConfigured(OcpvError):
 
 
 class PolicyWork:
-    """Work on one policy. Waits end C(timeout_seconds) after each write."""
+    """Work on one policy. Waits end when no node has got on for C(timeout_seconds)."""
 
     def __init__(
         self,
@@ -109,25 +111,31 @@ class PolicyWork:
         return self.wait(self._put(spec, marks))
 
     def wait(self, policy: Object) -> Progress:
-        """Return how the nodes have ended. Raises NotConfigured when one fails, TimedOut when it takes too long."""
+        """Return how the nodes have ended. Raises NotConfigured when one fails, TimedOut when none gets on any more."""
         deadline = self._clock() + self._timeout_seconds
         generation = policy["metadata"].get("generation", 1)
+        configured = 0
         while True:
             progress = self.progress()
             if progress.verdict == DONE:
                 return progress
             if progress.verdict == BROKEN:
                 raise NotConfigured(self._what_failed(progress), progress)
+            if len(progress.having(CONFIGURED)) > configured:
+                configured = len(progress.having(CONFIGURED))
+                deadline = self._clock() + self._timeout_seconds
             if self._clock() >= deadline:
-                left = [item for item in progress.nodes if item.status != "configured"]
+                left = [item for item in progress.nodes if item.status != CONFIGURED]
                 raise TimedOut(
-                    f"The node network policy {self._name} (generation {generation}) was not in force on all nodes "
-                    f"within {self._timeout_seconds:g} s: {named(f'{item.node} ({item.status})' for item in left)}.",
-                    hint="nmstate goes on with it. Run this again to wait on, with state absent to go back, or raise "
-                    "max_unavailable or timeout_seconds for many nodes.",
+                    f"The node network policy {self._name} (generation {generation}) is not in force on all nodes, and "
+                    f"none has got on for {self._timeout_seconds:g} s: "
+                    f"{named(f'{item.node} ({item.status})' for item in left)}.",
+                    hint="nmstate may go on with it: run this again to wait on. Look at `oc get nnce` and at the "
+                    "nmstate-handler pods of these nodes.",
                     details={"nodes": progress.to_list()},
                 )
-            self._sleep(_POLL_SECONDS)
+            # enactments hold whole states, of which many are not read every other second
+            self._sleep(_POLL_SECONDS + len(progress.nodes) * _POLL_SECONDS_PER_NODE)
 
     def progress(self) -> Progress:
         """Return how far the policy is now."""

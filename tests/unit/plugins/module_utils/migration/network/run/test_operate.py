@@ -176,9 +176,9 @@ def test_cards_that_differ_from_node_to_node_are_not_remembered_as_they_became()
 def test_a_time_out_takes_nothing_back_and_the_next_call_goes_on() -> None:
     cluster = PlayedCluster()
     cluster.works = False
-    with pytest.raises(TimedOut, match="within 60 s: worker-01 .waiting.") as caught:
+    with pytest.raises(TimedOut, match="none has got on for 60 s: worker-01 .waiting.") as caught:
         make(cluster)
-    assert "Run this again" in caught.value.hint
+    assert "run this again" in caught.value.hint
     cluster.works = True
     assert make(cluster)["changed"]
     assert not make(cluster)["changed"]
@@ -201,6 +201,18 @@ def test_a_policy_that_nmstate_is_at_work_on_is_waited_for_before_it_is_changed(
     assert remove(cluster)["changed"]
     assert cluster.refused == 0
     assert untouched(cluster)
+
+
+def test_nodes_that_get_on_are_waited_for_however_many_there_are() -> None:
+    cluster = PlayedCluster()
+
+    def slow(seconds: float) -> None:
+        cluster.seconds += 50
+        cluster.sleep(seconds)
+
+    wanted, _problems = parse_wanted(VLAN)
+    assert call(cluster, sleep=slow).present(wanted)["changed"]
+    assert cluster.seconds > 120
 
 
 def test_a_policy_that_nmstate_never_ends_with_cannot_be_changed() -> None:
