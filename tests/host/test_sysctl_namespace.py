@@ -65,6 +65,18 @@ def test_the_way_back_is_exact(host: Namespace) -> None:
     assert host.call(MODULE, state="absent")["changed"] is False
 
 
+def test_a_file_that_somebody_removed_comes_back_as_it_was(host: Namespace) -> None:
+    host.run(f"printf '# by hand\n' > {ARP}; chmod 640 {ARP}")
+    before = state(host)
+    host.call(MODULE, profiles=PROFILES)
+    host.run(f"rm {ARP} {OURS}")
+    assert host.call(MODULE, profiles=PROFILES)["changed"] is True
+    assert host.run(f"stat -c %a {OURS}") == "644\n"
+    host.run(f"rm {ARP} {OURS}")
+    assert host.call(MODULE, state="absent")["changed"] is True
+    assert state(host) == before
+
+
 def test_check_mode_tells_what_the_run_does_and_does_nothing(host: Namespace) -> None:
     before = state(host)
     told = host.call(MODULE, profiles=PROFILES, keys=OWN, check_mode=True, diff=True)

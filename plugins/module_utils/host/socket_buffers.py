@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Union
 
 from ..errors import InvalidInput
 from .sysctl_keys import INT_MAX
@@ -26,7 +24,6 @@ SMALLEST_BYTES = 4608
 _UNIT = 1024**2
 _AVERAGE = re.compile(r"^(?:rtt|round-trip) min/avg/max/(?:mdev|stddev) = [0-9.]+/([0-9.]+)/", re.MULTILINE)
 _LOSS = re.compile(r"([0-9]+) packets transmitted, ([0-9]+) (?:packets )?received")
-Number = Union[int, float, str]
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,13 @@ class Ping:
     received: int
 
 
-def by_latency(round_trip_ms: Number, link_mbps: int) -> SocketBuffers:
+def by_latency(round_trip_ms: float, link_mbps: int) -> SocketBuffers:
     """Return round-trip time x link speed x 1024^2, rounded to the nearest byte.
 
     The product is in bits if taken literally; the document calls it bytes, which leaves room for eight times the
     bandwidth-delay product. Raises InvalidInput if the sizes are none that the kernel takes.
     """
-    # exact: 0.208 is meant as 208/1000, not as the nearest float
-    largest = round(Fraction(str(round_trip_ms)) / 1000 * link_mbps * _UNIT)
+    largest = round(round_trip_ms / 1000 * link_mbps * _UNIT)
     if not SMALLEST_BYTES <= largest <= INT_MAX:
         raise InvalidInput(
             "socket_buffers",
@@ -66,7 +62,7 @@ def by_latency(round_trip_ms: Number, link_mbps: int) -> SocketBuffers:
 
 def of_largest(largest_bytes: int) -> SocketBuffers:
     """Return the sizes for a largest buffer, of which the default one is two fifths."""
-    default = round(Fraction(largest_bytes * PACKETS_DEFAULT, PACKETS_LARGEST))
+    default = round(largest_bytes * PACKETS_DEFAULT / PACKETS_LARGEST)
     return SocketBuffers(largest_bytes, max(SMALLEST_BYTES, default))
 
 
