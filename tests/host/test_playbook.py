@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ansible_runner
 import pytest
 from ceph.cluster import CephCluster, missing_programs
-from support.playbook import AS_JSON, PlaybookRun, run_playbook, start_playbook
+from support.playbook import AS_JSON, CONFIG, PlaybookRun, run_playbook, start_playbook
 
 from .call import shell
 from .conftest import missing
@@ -165,6 +166,26 @@ def test_wrong_variables_stop_before_a_second_host(hosts: Hosts, variables: dict
     failure = run.failure("one")
     assert message in failure["msg"] + json.dumps(failure.get("argument_errors", ""))
     assert hosts.state()[1] == untouched
+
+
+def test_an_automation_platform_runs_it(hosts: Hosts, tmp_path: Path) -> None:
+    """By ansible-runner, which is what runs jobs there."""
+    before = hosts.state()
+    for state, unchanged in (("present", False), ("absent", True)):
+        # a folder for each job: what the last one was called with would count again
+        folder = tmp_path / state
+        folder.mkdir()
+        job = ansible_runner.run(
+            private_data_dir=str(folder),
+            playbook=PLAYBOOK,
+            inventory=str(hosts.inventory),
+            extravars={**hosts.variables, "ceph_host_network_state": state},
+            envvars={"ANSIBLE_CONFIG": str(CONFIG)},
+            quiet=True,
+        )
+        assert (job.status, job.rc) == ("successful", 0), job.stdout.read()
+        assert job.stats["changed"] == {"one": 2, "two": 2}
+        assert (hosts.state() == before) is unchanged
 
 
 @pytest.mark.usefixtures("kernel")
