@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .calls import call, start
+from .calls import call, call_apart, start, warnings
 from .cluster import CephCluster
 
 MODULE = "ceph_pg_calc"
@@ -139,6 +139,8 @@ class TestHealth:
         three.ceph("osd", "set", "noout")
         try:
             three.wait(lambda: "OSDMAP_FLAGS" in three.health()["checks"], 30)
+            foreseen = call_apart(MODULE, three, check_mode=True, **applied(pool, 8))
+            assert [text for text in warnings(foreseen) if "nothing would be changed now: OSDMAP_FLAGS" in text]
             result = call(MODULE, three, **applied(pool, 8))
             message = failure(result, "HealthTooBad")
             assert "The cluster is HEALTH_WARN: OSDMAP_FLAGS (noout flag(s) set)" in message

@@ -126,14 +126,19 @@ def read_settings(config_dump: Sequence[Mapping[str, Any]]) -> Found:
 
 def same(option: str, one: Optional[str], other: Optional[str]) -> bool:
     """Tell whether two texts of an option mean the same: pools in any order, numbers in any form (60, 60.000000)."""
+    return normal(option, one) == normal(option, other)
+
+
+def normal(option: str, text: Optional[str]) -> Optional[str]:
+    """Return an option's text in one form for all that mean the same; None if it is not set or empty."""
+    if not text:
+        return None
     if option == POOLS:
-        return set(_SEPARATORS.split(one or "")) - {""} == set(_SEPARATORS.split(other or "")) - {""}
-    if one is None or other is None:
-        return one is other
+        return ",".join(sorted({entry for entry in _SEPARATORS.split(text) if entry})) or None
     try:
-        return float(one) == float(other)
+        return f"{float(text):g}"
     except ValueError:
-        return one == other
+        return text
 
 
 def differing(now: Settings, then: Settings) -> dict[str, Optional[str]]:

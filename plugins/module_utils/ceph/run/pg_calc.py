@@ -13,6 +13,7 @@ from ..calculation import Plan, calculate, filled
 from ..command import Denied, as_text
 from ..commands import Goal, commands, in_order
 from ..findings import Finding, findings
+from ..health import judge, told
 from ..record import PoolSettings, read_pool_records, settings_of
 from ..request import facts_given, refuse_given_facts, request_of
 from ..result import plan_result
@@ -119,6 +120,8 @@ def _reach(module: Any, ceph: Ceph, goals: Sequence[Goal], factor: int) -> dict[
     after = {goal.pool.name: goal.wanted.as_dict() for goal in goals}
     if module.check_mode:
         orders = _orders(goals, factor)
+        if orders:
+            _warn_of_health(module, ceph)
     else:
         Worker(ceph, _limits(module.params, factor)).reach(goals)
         orders = list(ceph.sent)
@@ -128,6 +131,13 @@ def _reach(module: Any, ceph: Ceph, goals: Sequence[Goal], factor: int) -> dict[
         headers = {"before_header": "pools now", "after_header": "pools then"}
         result["diff"] = {"before": before, "after": after, **headers}
     return result
+
+
+def _warn_of_health(module: Any, ceph: Ceph) -> None:
+    status = ceph.status()
+    verdict = judge(status, module.params["tolerated_checks"])
+    if verdict.stop:
+        module.warn(f"The cluster is {status.health}, so that nothing would be changed now: {told(verdict.stop)}.")
 
 
 def _orders(goals: Sequence[Goal], factor: int) -> list[str]:

@@ -22,6 +22,7 @@ from ..exporter import (
     Record,
     differing,
     extended,
+    normal,
     option_name,
     pool_names,
     rbd_metrics,
@@ -233,7 +234,7 @@ def _until(
 
 
 def _told(settings: Mapping[str, Optional[str]], enabled: bool) -> dict[str, Any]:
-    return {**{option: settings.get(option) or None for option in OPTIONS}, "enabled": enabled}
+    return {**{option: normal(option, settings.get(option)) for option in OPTIONS}, "enabled": enabled}
 
 
 def _warn(module: Any, found: Found, restart_pending: bool) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils.ceph.request import (
 from ansible_collections.ocpv.scale.plugins.module_utils.ceph.result import plan_result
 from ansible_collections.ocpv.scale.plugins.module_utils.ceph.rounding import is_power_of_two
 from ansible_collections.ocpv.scale.plugins.module_utils.errors import InvalidInput
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.ceph_facts import facts, pool, recorded_facts
 
@@ -292,6 +292,7 @@ class TestFindings:
         assert "document 256, pgcalc 256, autoscaler 32" in found[1].message
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 8), st.integers(1, 6), st.floats(0.5, 20)), min_size=1, max_size=5),
     st.integers(6, 60),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.ocpv.scale.plugins.module_utils.ceph.changes import movement, next_step, steps
 from ansible_collections.ocpv.scale.plugins.module_utils.ceph.rounding import is_power_of_two
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 PGS = st.integers(1, 65536)
@@ -33,6 +33,7 @@ def test_steps(current: int, final: int, factor: int, way: list[int]) -> None:
     assert steps(current, final, factor) == way
 
 
+@settings(deadline=None)
 @given(PGS, PGS, st.integers(2, 64))
 def test_steps_lead_there_through_powers_of_two(current: int, final: int, factor: int) -> None:
     way = steps(current, final, factor)
@@ -43,6 +44,7 @@ def test_steps_lead_there_through_powers_of_two(current: int, final: int, factor
         assert max(before, after) <= max(factor * min(before, after), 2 * min(before, after))
 
 
+@settings(deadline=None)
 @given(PGS, PGS, st.integers(2, 64))
 def test_an_interrupted_way_goes_on_as_it_would_have(current: int, final: int, factor: int) -> None:
     way = steps(current, final, factor)
@@ -72,6 +74,7 @@ def test_data_that_moves(current: int, final: int, size: int, osds: int, least: 
     )
 
 
+@settings(deadline=None)
 @given(PGS, PGS, st.integers(0, 1 << 50), st.integers(1, 20), st.integers(1, 1000))
 def test_no_more_moves_at_least_than_at_most(current: int, final: int, data: int, size: int, osds: int) -> None:
     found = movement(current, final, data, size, osds)
@@ -80,6 +83,7 @@ def test_no_more_moves_at_least_than_at_most(current: int, final: int, data: int
     assert found == movement(final, current, data, size, osds)
 
 
+@settings(deadline=None)
 @given(PGS, PGS, st.integers(2, 8))
 def test_the_next_step_is_never_the_current_number(current: int, final: int, factor: int) -> None:
     assert (next_step(current, final, factor) == current) is (current == final)

@@ -21,7 +21,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils.ceph.exporter import (
     wanted,
 )
 from ansible_collections.ocpv.scale.plugins.module_utils.errors import InvalidInput
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NOTHING: dict[str, Any] = dict.fromkeys(["rbd_stats_pools", "rbd_stats_pools_refresh_interval", "scrape_interval"])
@@ -130,6 +130,7 @@ def test_records_keep_what_was_first() -> None:
 OPTION = st.sampled_from(list(NOTHING))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(OPTION, st.none() | st.text()), st.booleans(), st.none() | st.integers(0, 1 << 40))
 def test_records_come_back_as_they_were(settings: dict[str, str | None], enabled: bool, waiting: int | None) -> None:
     record = Record(settings, enabled, waiting)

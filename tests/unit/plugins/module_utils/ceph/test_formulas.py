@@ -19,7 +19,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils.ceph.rounding import (
     power_above,
     power_below,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 OSDS = st.integers(1, 5000)
@@ -85,6 +85,7 @@ def test_each_rule_rounds_in_its_own_way(number: float, logarithm: int, pgcalc: 
     assert (in_log_space(number), by_pgcalc(number), by_autoscaler(number)) == (logarithm, pgcalc, autoscaler)
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e9))
 def test_nothing_is_nearer_by_the_logarithm(number: float) -> None:
     rounded = in_log_space(number)
@@ -93,6 +94,7 @@ def test_nothing_is_nearer_by_the_logarithm(number: float) -> None:
     assert distance <= 0.5 + 1e-9
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e9))
 def test_pgcalc_is_never_more_than_a_quarter_below(number: float) -> None:
     rounded = by_pgcalc(number)
@@ -100,6 +102,7 @@ def test_pgcalc_is_never_more_than_a_quarter_below(number: float) -> None:
     assert rounded >= 0.75 * number
 
 
+@settings(deadline=None)
 @given(st.integers(1, 1 << 40))
 def test_powers_around_a_number(number: int) -> None:
     assert power_below(number) <= number <= power_above(number)
@@ -107,12 +110,14 @@ def test_powers_around_a_number(number: int) -> None:
     assert power_above(number) in (power_below(number), 2 * power_below(number))
 
 
+@settings(deadline=None)
 @given(TARGETS, OSDS, SHARES, SIZES)
 def test_answers_are_powers_of_two(target: float, osds: int, share: float, size: int) -> None:
     for rule in (by_document, by_ceph_calculator):
         assert is_power_of_two(rule(target, osds, share, size).pg_num)
 
 
+@settings(deadline=None)
 @given(TARGETS, OSDS, SHARES, SIZES, st.integers(1, 1000), st.floats(0, 50))
 def test_more_osds_or_data_never_mean_fewer_pgs(
     target: float, osds: int, share: float, size: int, more_osds: int, more_data: float
@@ -124,6 +129,7 @@ def test_more_osds_or_data_never_mean_fewer_pgs(
         assert rule(target + more_data, osds, share, size).pg_num >= base
 
 
+@settings(deadline=None)
 @given(TARGETS, OSDS, SHARES, SIZES)
 def test_more_replicas_never_mean_more_pgs(target: float, osds: int, share: float, size: int) -> None:
     assert by_document(target, osds, share, size + 1).pg_num <= by_document(target, osds, share, size).pg_num

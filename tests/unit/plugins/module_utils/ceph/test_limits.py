@@ -7,7 +7,7 @@ from dataclasses import replace
 from ansible_collections.ocpv.scale.plugins.module_utils.ceph.limits import fitted, loads, newly_exceeded
 from ansible_collections.ocpv.scale.plugins.module_utils.ceph.model import Osd, Rule
 from ansible_collections.ocpv.scale.plugins.module_utils.ceph.rounding import is_power_of_two
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.ceph_facts import facts, pool
 
@@ -61,6 +61,7 @@ def test_computed_numbers_are_halved_until_they_fit_the_largest_first() -> None:
 POOLS = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 6), st.integers(0, 12)), min_size=1, max_size=5)
 
 
+@settings(deadline=None)
 @given(POOLS, st.integers(1, 40), st.integers(50, 400))
 def test_never_above_the_limit_unless_it_was_before(
     given_pools: list[tuple[int, int, int]], osds: int, limit: int
