@@ -28,7 +28,7 @@ PLAYBOOK = "ocpv.scale.tune_ceph_hosts"
 JSON = AS_JSON["ANSIBLE_STDOUT_CALLBACK"]
 OLDEST = ROOT / ".cache" / "oldest-modules" / "bin" / "python"
 STATE = (
-    "ip -j link show eth1; cat /proc/sys/net/ipv4/conf/all/arp_* /proc/sys/net/ipv4/tcp_window_scaling;"
+    "cat /sys/class/net/eth1/mtu /proc/sys/net/ipv4/conf/all/arp_* /proc/sys/net/ipv4/tcp_window_scaling;"
     "find /etc/sysctl.d /var/lib -printf '%M %u %g %p\\n' | sort; cat /etc/sysctl.d/*"
 )
 
