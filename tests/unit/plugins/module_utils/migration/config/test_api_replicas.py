@@ -22,6 +22,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils.migration.config.api_re
 from hypothesis import given
 from hypothesis import strategies as st
 
+SIMULATION_TO_BE_HAD = sys.version_info >= (3, 12)
 PATCHES = "/spec/customizeComponents/patches"
 THEIRS = {"resourceType": "DaemonSet", "resourceName": "virt-handler", "type": "merge", "patch": "{}"}
 GATE = {"op": "add", "path": "/spec/configuration/migrations/disableTLS", "value": True}
@@ -47,7 +48,7 @@ def test_the_operator_makes_one_for_ten_nodes(nodes: int, replicas: int) -> None
 
 def simulated(part: str) -> Any:
     """A module of the simulated cluster."""
-    if sys.version_info < (3, 12):
+    if not SIMULATION_TO_BE_HAD:
         pytest.skip("the simulated cluster needs Python 3.12")
     return importlib.import_module(f"simcluster.controllers.{part}")
 
