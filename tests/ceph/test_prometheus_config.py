@@ -51,7 +51,6 @@ def pool(three: CephCluster, make_pool: MakePool) -> Iterator[str]:
     with subprocess.Popen(endless, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
         yield name
         client.kill()
-    three.wait(lambda: "watcher" not in three.rbd("status", f"{name}/image"), 60)
 
 
 def page(cluster: CephCluster) -> str:

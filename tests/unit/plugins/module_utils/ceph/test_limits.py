@@ -29,7 +29,10 @@ def test_clusters_of_one_or_two_osds_count_as_three() -> None:
 def test_osds_that_are_out_do_not_count() -> None:
     base = facts(pool(), osds=4)
     gone = replace(base, osds={**base.osds, 3: replace(base.osds[3], is_in=False)})
-    assert loads(gone, {})[0].allowed == 750
+    cluster, root = loads(gone, {})
+    assert (cluster.allowed, root.allowed) == (750, 750)
+    # their PGs are on the others
+    assert root.replicas == 96
 
 
 def test_the_osds_of_a_class_are_judged_by_themselves() -> None:
