@@ -6,6 +6,8 @@ SHELL := /bin/bash
 SCENARIO ?= small
 REPORT ?= demo-report
 PYTEST_ARGS ?=
+# tests against a cluster wait more than they compute
+WORKERS ?= 4
 BIN := .cache/venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/link:$(CURDIR)/.cache/collections
@@ -65,13 +67,13 @@ oldest: setup ## The oldest supported versions: unit tests, and playbooks agains
 	pytest tests/compat -n 2 --dist loadscope
 
 integration: setup ## Modules, role and playbooks against the simulated cluster
-	pytest tests/integration -n 2 --dist loadfile $(PYTEST_ARGS)
+	pytest tests/integration -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 conformance: setup ## The same tests against a real kube-apiserver, built from Go modules the first time
-	@python -m conformance -n 2 --dist loadfile $(PYTEST_ARGS)
+	@python -m conformance -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 conformance-if-available: setup
-	@python -m conformance --if-available -n 2 --dist loadfile $(PYTEST_ARGS)
+	@python -m conformance --if-available -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 conformance-own: setup ## Try the API of your own cluster, which KUBECONFIG names; says first what it touches and asks
 	@python -m conformance --own-cluster $(PYTEST_ARGS)
