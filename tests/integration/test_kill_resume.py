@@ -89,8 +89,9 @@ MOMENTS = {
 RECORDED_BUT_NOT_CREATED = Moment(lambda view: view.recorded("in_flight"), unanswered=NO_MIGRATIONS)
 COLD_STOPPED = Moment(
     lambda view: view.noted(ONCE) and not view.instance(ONCE),
-    unanswered=NO_CHANGE,
-    since=lambda view: view.noted(ONCE),
+    unanswered={"verb": "patch", "path": "/virtualmachines/once-01$"},
+    # the one that notes and places it
+    answered=1,
 )
 STEERED = Moment(lambda view: view.noted(), PARENT, unanswered=NO_MIGRATIONS)
 STEERED_UNKNOWN = Moment(
