@@ -290,7 +290,8 @@ class TestCancel:
         set_faults(cluster)
 
     def test_before_it_runs_takes_effect_when_it_does(self, api: Client, cluster: RunningCluster) -> None:
-        set_model(cluster, prepare_target_seconds="30")
+        # the copy must not be over before it can be aborted
+        set_model(cluster, prepare_target_seconds="30", stream_bytes_per_second="1e7")
         name = migrate(api, "shop", "web-24")
         eventually(
             lambda: api.get(migrations_path("shop", name)).json(),
