@@ -35,6 +35,7 @@ from ..levels import level_cautions, level_text, levels_of
 from ..owner import signs_of_owner
 from ..settled import Expectation, is_well, told_by, waiting_for
 from ..told import lines_of
+from .call import carried_out
 from .target import Target, Written, change, find_target
 from .wait import TOLD_WITH_FAILURE, look, wait_until_in_force
 
@@ -47,14 +48,7 @@ def configure_density(module: Any, connect: Callable[[], Gateway]) -> dict[str, 
     gateway = connect()
     target = find_target(gateway, module.params.get("namespace"))
     operation = DensityOperation(target, wish, check_only=module.check_mode)
-    result = operation.run(
-        module.params["wait"] and not module.check_mode, float(module.params["wait_timeout_seconds"])
-    )
-    for caution in result["cautions"]:
-        module.warn(caution["message"])
-    if not module._diff:
-        del result["diff"]
-    return result
+    return carried_out(module, operation)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ..settled import Expectation, is_well, told_by, waiting_for
 from ..told import lines_of, text_of
 from ..window import CLOSED, Window, opened, read_window
 from ..wish import RESTORED, WINDOW, Options, Wish, parse_options
+from .call import carried_out
 from .target import Target, Written, change, find_target
 from .wait import TOLD_WITH_FAILURE, look, wait_until_in_force
 
@@ -33,14 +34,7 @@ def configure_migration(module: Any, connect: Callable[[], Gateway]) -> dict[str
     gateway = connect()
     target = find_target(gateway, module.params.get("namespace"))
     operation = Operation(target, options, check_only=module.check_mode)
-    result = operation.run(
-        module.params["wait"] and not module.check_mode, float(module.params["wait_timeout_seconds"])
-    )
-    for caution in result["cautions"]:
-        module.warn(caution["message"])
-    if not module._diff:
-        del result["diff"]
-    return result
+    return carried_out(module, operation)
 
 
 class Operation:
