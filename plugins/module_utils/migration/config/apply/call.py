@@ -14,7 +14,6 @@ class Change(Protocol):
 
     def run(self, wait: bool, timeout_seconds: float) -> dict[str, Any]:
         """Make it and return the module's result; with C(wait) not before it is obeyed everywhere."""
-        ...
 
 
 def carried_out(module: Any, change: Change) -> dict[str, Any]:
