@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -180,6 +181,23 @@ def test_a_file_that_cannot_be_written_takes_the_whole_run_back(host: Namespace)
     result = host.call(MODULE, profiles=PROFILES)
     assert f"{ARP} could not be written: Read-only file system" in result["msg"]
     assert state(host) == before
+
+
+def test_a_file_that_cannot_be_replaced_takes_the_whole_run_back(host: Namespace) -> None:
+    host.run(f"touch /run/busy {OURS} && mount --bind /run/busy {OURS}")
+    before = state(host)
+    result = host.call(MODULE, profiles=PROFILES)
+    assert f"{OURS} could not be written: Device or resource busy" in result["msg"]
+    assert "All changes of this run were taken back." in result["msg"]
+    assert state(host) == before
+
+
+def test_a_file_keeps_its_selinux_context(host: Namespace) -> None:
+    host.write(ARP, "# ours\n")
+    host.run(f'{sys.executable} -c \'import os; os.setxattr("{ARP}", "security.selinux", b"system_conf_t")\'')
+    assert host.call(MODULE, profiles=PROFILES)["changed"]
+    read = f'{sys.executable} -c \'import os; print(os.getxattr("{ARP}", "security.selinux"))\''
+    assert "system_conf_t" in host.run(read)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from typing import Any, Iterator, Optional
+from typing import Iterator, Optional
 
 from ...errors import InvalidInput, OcpvError
 from ..sysctl_files import DIRECTORIES, MAIN_FILE, SysctlFile
 from ..sysctl_plan import FileFacts
 
 OWN_DIRECTORY = "ocpv-scale"
+_SELINUX = "security.selinux"
 
 
 def read(path: str) -> Optional[str]:
@@ -39,10 +40,12 @@ def facts(path: str) -> Optional[FileFacts]:
     return FileFacts(text, status.st_mode & 0o7777, status.st_uid, status.st_gid)
 
 
-def write(module: Any, path: str, wanted: FileFacts) -> None:
-    """Write a file in one step with its permissions and owner, making its directory if need be.
+def write(path: str, wanted: FileFacts) -> None:
+    """Write a file in one step with its permissions and owner, making its directory if need be. A file that is there
+    keeps its SELinux context, a new one has what its directory gives.
 
-    Raises OcpvError, and leaves what was there, if that cannot be done.
+    Raises OcpvError, and leaves what was there, if that cannot be done. (AnsibleModule.atomic_move would end the
+    process instead, and with it the way back.)
     """
     directory, fresh = os.path.dirname(path), ""
     try:
@@ -53,10 +56,13 @@ def write(module: Any, path: str, wanted: FileFacts) -> None:
             file.write(wanted.text)
             file.flush()
             os.fsync(file.fileno())
-        module.atomic_move(fresh, path)
-        os.chmod(path, wanted.mode)
         if os.geteuid() == 0:
-            os.chown(path, wanted.uid, wanted.gid)
+            os.chown(fresh, wanted.uid, wanted.gid)
+        os.chmod(fresh, wanted.mode)
+        context = _selinux_context(path)
+        if context is not None:
+            os.setxattr(fresh, _SELINUX, context)
+        os.replace(fresh, path)
     except OSError as error:
         raise OcpvError(f"{path} could not be written: {error.strerror}.") from error
     finally:
@@ -124,6 +130,13 @@ def only_one(state_file: str, *, make: bool) -> Iterator[None]:
             with contextlib.suppress(OSError):  # it is not empty as long as there is a state file
                 os.rmdir(directory)
         os.close(handle)
+
+
+def _selinux_context(path: str) -> Optional[bytes]:
+    try:
+        return os.getxattr(path, _SELINUX)
+    except OSError:
+        return None
 
 
 def _sysctl_file(root: str, path: str) -> Optional[SysctlFile]:

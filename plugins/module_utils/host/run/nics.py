@@ -56,7 +56,7 @@ def tune(module: Any) -> Mapping[str, Any]:
             nics, planned = _plan(wanted, devices, persistence, record)
         drift = _drift(nics, record)
         if not module.check_mode and (planned.changes or planned.record != record):
-            _Run(module, devices, persistence, options["state_file"]).carry_out(planned, record, options["state"])
+            _Run(devices, persistence, options["state_file"]).carry_out(planned, record, options["state"])
             nics = devices.read([name for name in nics if nics[name].features or nics[name].rings])
     return _result(module, nics, planned, drift, differences)
 
@@ -124,9 +124,8 @@ def _plan_return(nics: Mapping[str, Nic], persistence: Persistence, record: NicR
 class _Run:
     """Carrying out a plan."""
 
-    def __init__(self, module: Any, devices: Devices, persistence: Persistence, state_file: str) -> None:
-        self._module, self._devices, self._persistence = module, devices, persistence
-        self._state_file = state_file
+    def __init__(self, devices: Devices, persistence: Persistence, state_file: str) -> None:
+        self._devices, self._persistence, self._state_file = devices, persistence, state_file
         self._connections: list[ConnectionChange] = []
         self._files: list[FileChange] = []
 
@@ -192,7 +191,7 @@ class _Run:
 
     def _write(self, path: str, facts: Optional[FileFacts]) -> None:
         if facts is not None and files.facts(path) != facts:
-            files.write(self._module, path, facts)
+            files.write(path, facts)
 
     def _keep(self, now: NicRecord, wanted: NicRecord) -> None:
         if wanted == now:
@@ -201,7 +200,7 @@ class _Run:
             files.remove(self._state_file)
         else:
             facts = FileFacts(wanted.to_text(), 0o600, os.geteuid(), os.getegid())
-            files.write(self._module, self._state_file, facts)
+            files.write(self._state_file, facts)
 
 
 def _record(path: str) -> NicRecord:

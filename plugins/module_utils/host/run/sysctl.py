@@ -56,7 +56,6 @@ class _Host:
     """The host of a call: where things lie, and reading and writing them."""
 
     def __init__(self, module: Any) -> None:
-        self._module = module
         options = module.params
         self.root = options["root_directory"]
         self.directory = "/" + os.path.normpath(options["sysctl_directory"]).strip("/")
@@ -126,7 +125,7 @@ class _Host:
         """Write down what was there before, then change the kernel, then the files; undo all if a part fails."""
         during = merged(old, planned.record)
         self._keep(old, during)
-        done = _Undo(self._module, self.kernel, self.root)
+        done = _Undo(self.kernel, self.root)
         try:
             for key in planned.key_changes:
                 done.set_key(key.key, key.before, key.after)
@@ -145,14 +144,14 @@ class _Host:
         if not wanted.keys and not wanted.files:
             files.remove(self.state_file)
         else:
-            files.write(self._module, self.state_file, FileFacts(wanted.to_text(), 0o600, os.geteuid(), os.getegid()))
+            files.write(self.state_file, FileFacts(wanted.to_text(), 0o600, os.geteuid(), os.getegid()))
 
 
 class _Undo:
     """Changes of this run, which can be taken back."""
 
-    def __init__(self, module: Any, kernel: Kernel, root: str) -> None:
-        self._module, self._kernel, self._root = module, kernel, root
+    def __init__(self, kernel: Kernel, root: str) -> None:
+        self._kernel, self._root = kernel, root
         self._keys: list[tuple[str, str]] = []
         self._files: list[tuple[str, Optional[FileFacts]]] = []
 
@@ -186,7 +185,7 @@ class _Undo:
         if facts is None:
             files.remove(place)
         else:
-            files.write(self._module, place, facts)
+            files.write(place, facts)
 
 
 def _wanted(module: Any, computed: Mapping[str, str]) -> list[Wanted]:
