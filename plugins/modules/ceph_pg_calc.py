@@ -326,9 +326,9 @@ findings:
   contains:
     code:
       description: >-
-        One of V(too_few_osds), V(over_limit), V(osds_away), V(uneven_osds), V(limited), V(not_reduced),
-        V(not_power_of_two), V(merge), V(data_moves), V(autoscaler_disagrees), V(not_scaled), V(views_differ),
-        V(other_pools).
+        One of V(too_few_osds), V(too_few_domains), V(over_limit), V(osds_away), V(uneven_osds), V(limited),
+        V(not_reduced), V(not_power_of_two), V(merge), V(data_moves), V(autoscaler_disagrees), V(not_scaled),
+        V(views_differ), V(other_pools).
       type: str
       sample: uneven_osds
     severity:

@@ -52,6 +52,21 @@ def test_more_pgs_than_the_monitor_allows(three: CephCluster, make_pool: MakePoo
     assert [finding["code"] for finding in lowered["findings"]].count("limited") == 1
 
 
+def test_a_rule_that_wants_more_hosts_than_there_are(three: CephCluster) -> None:
+    three.ceph("osd", "crush", "rule", "create-replicated", "by-host", "default", "host")
+    three.ceph("osd", "pool", "create", "apart", "4", "4", "replicated", "by-host")
+    try:
+        message = failure(call(MODULE, three, **applied("apart", 8)), "InvalidInput")
+        assert "puts each PG on 3 buckets of type host, and its rule by-host finds 1 with OSDs below default" in message
+        assert three.pool("apart")["pg_num"] == 4
+        # Ceph agrees: no PG of the pool has its three replicas
+        states = three.json("pg", "ls-by-pool", "apart")["pg_stats"]
+        assert {len(pg["acting"]) for pg in states} == {1}
+    finally:
+        three.remove_pool("apart")
+        three.ceph("osd", "crush", "rule", "rm", "by-host")
+
+
 def test_a_pool_that_is_not_there(three: CephCluster) -> None:
     message = failure(call(MODULE, three, **applied("nowhere", 8)), "InvalidInput")
     assert "'nowhere' cannot be used: the cluster has no such pool; there are: device_health_metrics" in message

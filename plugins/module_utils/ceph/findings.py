@@ -88,6 +88,15 @@ def _of_osds(facts: Facts, plan: PoolPlan) -> Iterator[Finding]:
             f"{rule.root}.",
             "Its PGs cannot become clean. Add OSDs, or choose another rule or size.",
         )
+    elif rule.failure_domain and rule.domains < plan.pool.size:
+        yield Finding(
+            "too_few_domains",
+            "error",
+            name,
+            f"Pool {name} puts each PG on {plan.pool.size} buckets of type {rule.failure_domain}, and its rule "
+            f"{rule.name} finds {rule.domains} with OSDs below {rule.root}.",
+            f"Its PGs cannot become clean. Add a {rule.failure_domain}, or choose another rule or size.",
+        )
     away = [osd for osd in osds if not (osd.up and osd.is_in)]
     if away:
         yield Finding(

@@ -73,13 +73,19 @@ class Pool:
 
 @dataclass(frozen=True)
 class Rule:
-    """A CRUSH rule: the subtree it takes OSDs from (shadow trees of device classes are C(root~class))."""
+    """A CRUSH rule: the subtree it takes OSDs from (shadow trees of device classes are C(root~class)).
+
+    C(failure_domain) is the type of bucket of which no two replicas of a PG share one (empty if the rule is not so
+    simple, or chooses OSDs), C(domains) how many of these with an OSD there are.
+    """
 
     id: int
     name: str
     root_id: int
     root: str
     osds: frozenset[int]
+    failure_domain: str = ""
+    domains: int = 0
 
     @property
     def device_class(self) -> str:

@@ -102,20 +102,39 @@ def rules(crush_dump: Mapping[str, Any]) -> dict[int, Rule]:
         root = take["item"] if take else 0
         name = str(take.get("item_name", root)) if take else ""
         below = frozenset(_osds_below(buckets, root)) if take else frozenset()
-        found[rule["rule_id"]] = Rule(rule["rule_id"], rule["rule_name"], root, name, below)
+        domain = _failure_domain(rule["steps"])
+        domains = sum(
+            buckets[item]["type_name"] == domain and any(inside >= 0 for inside in _below(buckets, item))
+            for item in (_below(buckets, root) if take and domain else ())
+            if item in buckets
+        )
+        found[rule["rule_id"]] = Rule(rule["rule_id"], rule["rule_name"], root, name, below, domain, domains)
     return found
 
 
+def _failure_domain(steps: Iterable[Mapping[str, Any]]) -> str:
+    """Return the type of bucket that a rule chooses once for all replicas, empty if it chooses otherwise."""
+    choices = [step for step in steps if str(step.get("op", "")).startswith("choose")]
+    if len(choices) != 1 or not choices[0]["op"].startswith("chooseleaf_") or choices[0].get("num", 0) != 0:
+        return ""
+    kind = str(choices[0].get("type", ""))
+    return "" if kind == "osd" else kind
+
+
 def _osds_below(buckets: Mapping[int, Mapping[str, Any]], item: int) -> Iterable[int]:
+    return (found for found in _below(buckets, item) if found >= 0)
+
+
+def _below(buckets: Mapping[int, Mapping[str, Any]], item: int) -> Iterable[int]:
+    """Yield an item and all that is below it, OSDs (from 0 on) and buckets (negative)."""
     waiting, seen = [item], set()
     while waiting:
         current = waiting.pop()
         if current in seen:
             continue
         seen.add(current)
-        if current >= 0:
-            yield current
-        elif current in buckets:
+        yield current
+        if current in buckets:
             waiting += [child["id"] for child in buckets[current]["items"]]
 
 

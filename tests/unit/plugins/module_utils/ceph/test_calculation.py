@@ -257,6 +257,14 @@ class TestFindings:
         assert self.found(facts(pool(), osds=2))[0].code == "too_few_osds"
         assert self.found(facts(pool(), osds=2))[0].severity == "error"
 
+    @pytest.mark.parametrize(("domains", "enough"), [(2, False), (3, True)])
+    def test_too_few_hosts_of_a_rule_that_wants_one_for_each_replica(self, domains: int, enough: bool) -> None:
+        base = facts(pool())
+        hosts = replace(base.rules[0], failure_domain="host", domains=domains)
+        found = [item for item in self.found(replace(base, rules={0: hosts})) if item.severity == "error"]
+        assert [item.code for item in found] == ([] if enough else ["too_few_domains"])
+        assert enough or "puts each PG on 3 buckets of type host" in found[0].message
+
     def test_osds_that_are_away(self) -> None:
         base = facts(pool())
         away = replace(base, osds={**base.osds, 3: replace(base.osds[3], up=False)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.ocpv.scale.plugins.module_utils.ceph.model import Check
 from ansible_collections.ocpv.scale.plugins.module_utils.ceph.parse import (
@@ -85,6 +87,41 @@ def test_a_rule_may_take_one_osd_or_nothing_that_is_there() -> None:
         ],
     }
     assert [rule.osds for rule in rules(dump).values()] == [{0}, {7}, set(), set()]
+
+
+def test_failure_domains_are_buckets_with_osds_below_the_rule_s_root() -> None:
+    def bucket(number: int, kind: str, *items: int) -> dict[str, Any]:
+        return {"id": number, "type_name": kind, "items": [{"id": item} for item in items]}
+
+    def steps(*choices: tuple[str, str, int]) -> list[dict[str, Any]]:
+        take = {"op": "take", "item": -1, "item_name": "default"}
+        return [take, *({"op": op, "type": kind, "num": number} for op, kind, number in choices), {"op": "emit"}]
+
+    dump = {
+        "buckets": [
+            bucket(-1, "root", -2, -3, -4),
+            bucket(-2, "rack", -5, -6),
+            bucket(-3, "rack", -7),
+            bucket(-4, "rack"),
+            bucket(-5, "host", 0),
+            bucket(-6, "host", 1, 2),
+            bucket(-7, "host", 3),
+            bucket(-8, "host", 4),
+        ],
+        "rules": [
+            {"rule_id": 0, "rule_name": "hosts", "steps": steps(("chooseleaf_firstn", "host", 0))},
+            {"rule_id": 1, "rule_name": "racks", "steps": steps(("chooseleaf_indep", "rack", 0))},
+            {"rule_id": 2, "rule_name": "osds", "steps": steps(("choose_firstn", "osd", 0))},
+            {
+                "rule_id": 3,
+                "rule_name": "pairs",
+                "steps": steps(("choose_indep", "host", 2), ("choose_indep", "osd", 2)),
+            },
+            {"rule_id": 4, "rule_name": "one of it", "steps": steps(("chooseleaf_firstn", "host", 1))},
+        ],
+    }
+    found = [(rule.failure_domain, rule.domains) for rule in rules(dump).values()]
+    assert found == [("host", 3), ("rack", 2), ("", 0), ("", 0), ("", 0)]
 
 
 def test_pools_of_older_releases_have_no_targets() -> None:
