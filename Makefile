@@ -82,7 +82,7 @@ cni: setup ## Migration networks by the real CNI plugins and by nmstate's own pa
 	pytest tests/cni tests/nmstate -n 0 $(PYTEST_ARGS)
 
 ceph: setup ## The modules, role and playbook for Ceph on real clusters of 3 and 12 OSDs (Debian's packages)
-	pytest tests/ceph -n 0 $(PYTEST_ARGS)
+	pytest tests/ceph -n 3 --dist loadfile $(PYTEST_ARGS)
 
 docs: setup ## Write the module reference in docs/reference from the code
 	python tests/env/generate_docs.py
