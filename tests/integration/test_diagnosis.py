@@ -18,6 +18,8 @@ Obj = dict[str, Any]
 HYPERCONVERGED = "/apis/hco.kubevirt.io/v1/namespaces/openshift-cnv/hyperconvergeds/kubevirt-hyperconverged"
 POLICIES = "/apis/migrations.kubevirt.io/v1alpha1/migrationpolicies"
 HOSTNAME = "kubernetes.io/hostname"
+# a copy that hangs keeps its slot for as long as a test may take
+PATIENT = {"progressTimeout": 0, "completionTimeoutPerGiB": 8000}
 _numbers = itertools.count(1)
 
 
@@ -201,7 +203,7 @@ class TestTimeouts:
 
 class TestLimits:
     def test_cluster_limit(self, scene: Scene) -> None:
-        configure(scene, parallelMigrationsPerCluster=1)
+        configure(scene, parallelMigrationsPerCluster=1, **PATIENT)
         set_faults(scene.cluster, {"vm": "shop/app-01", "effect": "hang"})
         wait_for(scene, migrate(scene, "shop/app-01"), "Running")
         name = migrate(scene, "shop/app-02")
@@ -212,7 +214,7 @@ class TestLimits:
         assert entry["source"].startswith("live-migration guide, Issue 4")
 
     def test_node_limit(self, scene: Scene) -> None:
-        configure(scene, parallelOutboundMigrationsPerNode=1)
+        configure(scene, parallelOutboundMigrationsPerNode=1, **PATIENT)
         first, second = neighbours(scene, 2, "web")
         set_faults(scene.cluster, {"vm": first, "effect": "hang"})
         wait_for(scene, migrate(scene, first), "Running")
@@ -342,7 +344,7 @@ class TestNodes:
         key = "shop/web-08"
         source = scene.node_of(key)
         target = "worker-11" if source != "worker-11" else "worker-10"
-        set_model(scene.cluster, prepare_target_seconds="300")
+        set_model(scene.cluster, prepare_target_seconds="500")
         wait_for(scene, migrate(scene, key, target), "PreparingTarget")
         set_faults(scene.cluster, nodes={source if role == "source" else target: "handler-not-ready"})
         entry = told(scene, key, "virt_handler_not_ready")
@@ -358,11 +360,11 @@ class TestNodes:
         assert "Migrations use the pod network." in entry["evidence"]
 
     def test_one_that_is_being_cancelled(self, scene: Scene) -> None:
-        set_model(scene.cluster, prepare_target_seconds="200")
+        set_model(scene.cluster, prepare_target_seconds="500")
         name = migrate(scene, "shop/web-10")
         wait_for(scene, name, "PreparingTarget")
         scene.client.delete(kubevirt_path("virtualmachineinstancemigrations", f"shop/{name}"))
-        entry = told(scene, "shop/web-10", "aborted", 4.0)
+        entry = told(scene, "shop/web-10", "aborted", 10.0)
         assert "It has the condition migrationAbortRequested." in entry["evidence"]
 
     @pytest.mark.simulated("a node is known to be lost only after minutes")
