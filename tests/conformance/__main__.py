@@ -11,7 +11,10 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from support.start import TEMPLATES_VARIABLE
 
 from . import own_cluster
 from .binaries import NotToBeHad, ensure, find
@@ -45,10 +48,12 @@ def main(values: list[str] | None = None) -> int:
         say(f"left out: {error}")
         return 0 if optional else 2
     say(f"{found.version()} from {found.origin}")
-    environment = {**os.environ, "OCPV_TEST_API": "real"}
-    environment.pop("KUBECONFIG", None)
-    command = [sys.executable, "-m", "pytest", str(TESTS / "integration"), str(TESTS / "conformance"), *more]
-    return subprocess.run(command, env=environment).returncode
+    # what takes longest comes first
+    command = [sys.executable, "-m", "pytest", str(TESTS / "conformance"), str(TESTS / "integration"), *more]
+    with tempfile.TemporaryDirectory(prefix="conformance-templates-") as templates:
+        environment = {**os.environ, "OCPV_TEST_API": "real", TEMPLATES_VARIABLE: templates}
+        environment.pop("KUBECONFIG", None)
+        return subprocess.run(command, env=environment).returncode
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -195,8 +196,14 @@ class RealCluster(RunningCluster):
         """etcd's data with everything installed."""
         name = json.dumps([self._scenario if isinstance(self._scenario, dict) else str(self._scenario), self._seed])
         folder = self._templates / hashlib.sha256(f"{name} {','.join(versions)}".encode()).hexdigest()
-        if folder.exists():
-            return folder
+        with open(f"{folder}.lock", "w", encoding="utf-8") as lock:
+            # several processes share them, and the second that wants one waits for the first
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                self._install(folder, registry, scenario)
+        return folder
+
+    def _install(self, folder: Path, registry: Registry, scenario: scenarios.Scenario) -> None:
         plane = ControlPlane(self._binaries)
         plane.prepare()
         plane.start()
@@ -205,7 +212,6 @@ class RealCluster(RunningCluster):
             plane.save(folder)
         finally:
             plane.stop()
-        return folder
 
     def _serve(self, registry: Registry, plane: ControlPlane) -> None:
         certificate(plane.folder, "companion", "companion", server=True, host=registration.HOST)

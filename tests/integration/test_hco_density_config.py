@@ -166,7 +166,7 @@ def test_somebody_who_writes_at_the_same_time_loses_nothing(platform: Platform) 
         platform.patch({"metadata": {"annotations": {"busy": str(written[-1] + 1)}}})
         written.append(written[-1] + 1)
 
-    with meanwhile(write, 0.05):
+    with meanwhile(write, 0.1):
         result = configure(platform, **FOUR, **{MEMORY: 105})
     assert result["changed"], result
     assert int(platform.annotations()["busy"]) == written[-1]

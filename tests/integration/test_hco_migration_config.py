@@ -185,9 +185,9 @@ def test_a_change_of_something_else_at_the_same_time_is_kept(platform: Platform)
         platform.patch({"metadata": {"annotations": {"busy": str(written[-1] + 1)}}})
         written.append(written[-1] + 1)
 
-    with meanwhile(write, 0.05):
+    with meanwhile(write, 0.1):
         result = configure(platform, **{PER_CLUSTER: 9})
-    assert result["changed"], result
+    assert result.get("changed"), result
     assert platform.config()["parallelMigrationsPerCluster"] == 9
     assert int(platform.annotations()["busy"]) == written[-1]
 

@@ -18,6 +18,7 @@ from simcluster.testing import RunningCluster, SimCluster
 if TYPE_CHECKING:
     from conformance.cluster import RealCluster
 
+TEMPLATES_VARIABLE = "OCPV_TEST_TEMPLATES"
 REAL = os.environ.get("OCPV_TEST_API", "") == "real"
 
 
@@ -41,7 +42,10 @@ def real_cluster(scenario: str | Path | dict[str, Any] = "small", **options: Any
 
 @functools.cache
 def _templates() -> Path:
-    """Installed scenarios, kept for as long as this process lives."""
+    """Installed scenarios, kept for as long as the one who names the folder wants, or as this process lives."""
+    shared = os.environ.get(TEMPLATES_VARIABLE)
+    if shared:
+        return Path(shared)
     folder = Path(tempfile.mkdtemp(prefix="conformance-templates-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -15,7 +15,7 @@ from ....cluster.resources import HYPERCONVERGED_GROUP, HYPERCONVERGEDS, Resourc
 from ....errors import ApiError, Conflict, InvalidInput, NotFound, Unreachable
 from ... import hyperconverged as hco
 
-_ATTEMPTS = 10
+_ATTEMPTS = 25
 _PAUSE_SECONDS = 0.2
 _INSTALL_HINT = "Is OpenShift Virtualization (KubeVirt HyperConverged) installed in this cluster?"
 
