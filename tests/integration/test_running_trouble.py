@@ -46,6 +46,7 @@ def test_a_stage_that_fails_stops_with_item_by_item_results(scene: Scene) -> Non
 
 
 def test_a_migration_that_never_ends_is_cancelled(scene: Scene) -> None:
+    scene.endless()
     source = scene.node_of("shop/web-01")
     scene.faults({"vm": "shop/web-01", "effect": "hang"})
     plan = scene.plan({"non-critical": [("shop/web-01", "worker-10"), ("shop/web-02", "worker-11")]})
