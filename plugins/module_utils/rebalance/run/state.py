@@ -14,13 +14,14 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
 from ... import names
 from ...cluster.gateway import Gateway, Object
 from ...cluster.resources import CONFIG_MAPS
-from ...errors import ApiError, Conflict, Forbidden, InvalidInput, NotFound, OcpvError, Unreachable
+from ...errors import ApiError, Conflict, Forbidden, InvalidInput, NotFound, OcpvError
 from ..record import RunRecord, parse_record
 
 PAUSE = "pause"
@@ -31,6 +32,7 @@ _FORMAT = "ocpv.scale/run-state"
 _VERSION = "1"
 # the API server takes 1 MiB of data in a ConfigMap; etcd's limit of 1.5 MiB is for base64 and all
 CHUNK_BYTES = 700 * 1024
+_ATTEMPTS = 10
 _STATE, _PLAN, _RECORD = "state", "plan", "record"
 _RBAC_HINT = (
     "The state of runs is kept there. Apply docs/rbac/rebalance.yaml, which makes the namespace and the rights, or "
@@ -58,7 +60,8 @@ class StateStore:
         self._name = names.state_name(run_id)
         self._version = ""  # resourceVersion of the first ConfigMap, empty while there is none
         self._revision = 0
-        self._set = "a"
+        self._set = "a"  # which of two sets of further parts the first ConfigMap points to
+        self._doubtful = False  # whether a write may have come through although it was not answered
         self._plan_parts = 1
 
     @property
@@ -90,7 +93,7 @@ class StateStore:
             record = parse_record(self._read(state, _RECORD, int(data["record_parts"]), f"{_RECORD}-{self._set}"))
             self._plan_parts = int(data["plan_parts"])
             plan = self._read(None, _PLAN, self._plan_parts, _PLAN)
-        except (KeyError, TypeError, ValueError, OSError, EOFError, NotFound) as error:
+        except (KeyError, TypeError, ValueError, OSError, EOFError, zlib.error, NotFound) as error:
             raise OcpvError(
                 f"The state of run {self._run_id} in {self.location} is damaged: {error}.",
                 hint=f"Delete the ConfigMaps with label {names.RUN}={self._run_id} to begin the plan anew.",
@@ -108,61 +111,72 @@ class StateStore:
     def save(self, record: RunRecord, *, answered: bool = False) -> None:
         """Write the record. C(answered) removes the request to pause or stop that led here.
 
-        Raises Conflict if another process has written meanwhile.
+        Raises Conflict if another process has written meanwhile, Unreachable if the API server did not answer; then
+        the record may have been written, which the next call finds out.
         """
         self._write(record, answered=answered)
 
     def _write(self, record: RunRecord, *, answered: bool = False) -> None:
         pieces = _pieces(record.to_dict())
-        if len(pieces) > 1:
-            self._set = "b" if self._set == "a" else "a"
-            for number, piece in enumerate(pieces, start=1):
-                self._put_part(_RECORD, f"{_RECORD}-{self._set}-{number}", piece)
         self._revision += 1
-        body = self._first(record, pieces)
-        for _attempt in range(5):
+        problem: Optional[ApiError] = None
+        for _attempt in range(_ATTEMPTS):
+            if self._doubtful and self._is_written(problem):
+                return
             try:
-                if not self._version:
-                    written = self._gateway.create(CONFIG_MAPS, body, namespace=self._namespace)
-                else:
-                    body["metadata"]["resourceVersion"] = self._version
-                    written = self._gateway.merge_patch(
-                        CONFIG_MAPS, self._name, _as_patch(body, answered), namespace=self._namespace
-                    )
-            except (Conflict, Unreachable) as error:
-                if isinstance(error, Unreachable) and error.details.get("outcome") != "unknown":
-                    raise
-                if self._was_written(error):
-                    return
-                continue
+                self._try(record, pieces, answered)
+                return
             except NotFound as error:
                 raise self._no_namespace(error) from error
             except Forbidden as error:
                 raise self._not_allowed(error) from error
-            self._version = written["metadata"]["resourceVersion"]
-            return
+            except ApiError as error:
+                problem, self._doubtful = error, True
+                if not isinstance(error, Conflict) and error.details.get("outcome") != "unknown":
+                    raise
+        if problem is not None and not isinstance(problem, Conflict):
+            raise problem
         raise Conflict(f"{self.location} is being changed all the time by somebody else.", status=409)
 
-    def _was_written(self, error: ApiError) -> bool:
+    def _try(self, record: RunRecord, pieces: list[bytes], answered: bool) -> None:
+        """Write once: further parts beside those that the first ConfigMap points to, then the first one."""
+        chosen = self._set
+        if len(pieces) > 1:
+            chosen = "b" if self._set == "a" else "a"
+            for number, piece in enumerate(pieces, start=1):
+                self._put_part(_RECORD, f"{_RECORD}-{chosen}-{number}", piece)
+        body = self._first(record, pieces, chosen)
+        if not self._version:
+            written = self._gateway.create(CONFIG_MAPS, body, namespace=self._namespace)
+        else:
+            body["metadata"]["resourceVersion"] = self._version
+            written = self._gateway.merge_patch(
+                CONFIG_MAPS, self._name, _as_patch(body, answered), namespace=self._namespace
+            )
+        self._version, self._set = written["metadata"]["resourceVersion"], chosen
+
+    def _is_written(self, problem: Optional[ApiError]) -> bool:
         """Look what became of a write that was refused or not answered; True if it is there after all."""
         try:
             state = self._gateway.get(CONFIG_MAPS, self._name, self._namespace)
         except NotFound:
-            self._version = ""
+            self._version, self._doubtful = "", False
             return False
         data = state.get("data") or {}
-        self._version = state["metadata"]["resourceVersion"]
-        if data.get("writer") == self._writer:
-            return data.get("revision") == str(self._revision)
-        if int(data.get("revision") or 0) < self._revision:
-            return False  # somebody changed labels, annotations or the request, but not the state
-        raise Conflict(
-            f"{self.location} was written by another process ({data.get('writer')}).",
-            status=409,
-            hint="Two processes execute the same plan. This one ends; the other goes on.",
-        ) from error
+        revision = int(data.get("revision") or 0)
+        own = data.get("writer") == self._writer
+        if not own and revision >= self._revision:
+            raise Conflict(
+                f"{self.location} was written by another process ({data.get('writer')}).",
+                status=409,
+                hint="Two processes execute the same plan. This one ends; the other goes on.",
+            ) from problem
+        # else somebody changed labels, annotations or the request, but not the state
+        self._version, self._set = state["metadata"]["resourceVersion"], data.get("record_set") or "a"
+        self._doubtful = False
+        return own and revision == self._revision
 
-    def _first(self, record: RunRecord, pieces: list[bytes]) -> Object:
+    def _first(self, record: RunRecord, pieces: list[bytes], chosen: str) -> Object:
         counts = record.counts()
         body = self._config_map(self._name, _STATE)
         body["data"] = {
@@ -175,7 +189,7 @@ class StateStore:
             "revision": str(self._revision),
             "plan_parts": str(self._plan_parts),
             "record_parts": str(len(pieces)),
-            "record_set": self._set,
+            "record_set": chosen,
         }
         body["binaryData"] = {_RECORD: _base64(pieces[0])} if len(pieces) == 1 else {}
         return body

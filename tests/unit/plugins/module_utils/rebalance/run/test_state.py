@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 
 import pytest
@@ -149,6 +150,59 @@ def test_a_lost_answer_is_looked_up(cluster, effect) -> None:
     assert store(cluster).load().record == record(1)
 
 
+def test_writes_that_are_never_answered_are_not_taken_for_a_conflict(cluster) -> None:
+    own = store(cluster)
+    own.create(PLAN, record())
+
+    def lose(verb: str, plural: str) -> None:
+        if verb == "patch":
+            raise Unreachable("connection lost", details={"outcome": "unknown"})
+
+    cluster.requested = lose
+    for count in (1, 2):
+        with pytest.raises(Unreachable):
+            own.save(record(count))
+    cluster.requested = lambda verb, plural: None
+    assert store(cluster).load().record == record()
+    own.save(record(2))
+    assert store(cluster).load().record == record(2)
+
+
+@pytest.mark.parametrize("outcome", ["unknown", "not sent"])
+@pytest.mark.parametrize("effect", ["answered", "requested"])
+def test_whatever_is_lost_a_reader_always_finds_one_whole_record(cluster, monkeypatch, effect, outcome) -> None:
+    """The server is away from the n-th request of one write on; each later write fails at each of its own requests."""
+    monkeypatch.setattr(state, "CHUNK_BYTES", 2000)
+    records = [record(40, noise=200) for _number in range(3)]
+    parts = len(state._pieces(records[0].to_dict()))
+    for cut in range(1, 2 * parts + 4):
+        cluster.objects.clear()
+        setattr(cluster, effect, lambda verb, plural: None)
+        own = store(cluster)
+        own.create(PLAN, records[0])
+        left = [cut]
+
+        def lose(verb: str, plural: str, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] <= 0:
+                raise Unreachable("connection lost", details={"outcome": outcome})
+
+        setattr(cluster, effect, lose)
+        with contextlib.suppress(Unreachable):
+            own.save(records[1])
+        setattr(cluster, effect, lambda verb, plural: None)
+        assert store(cluster).load().record in records[:2]
+        for later in range(1, parts + 2):
+            left[0] = later
+            setattr(cluster, effect, lose)
+            with contextlib.suppress(Unreachable):
+                own.save(records[2])
+            setattr(cluster, effect, lambda verb, plural: None)
+            assert store(cluster).load().record in records
+        own.save(records[2])
+        assert store(cluster).load().record == records[2]
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -171,10 +225,12 @@ def test_a_missing_namespace_or_right_names_the_option_and_the_roles(cluster, er
 def test_a_damaged_state_is_told_with_the_way_out(cluster) -> None:
     store(cluster).create(PLAN, record())
     item = first(cluster)
-    item["binaryData"] = {"record": base64.b64encode(b"nonsense").decode()}
-    with pytest.raises(OcpvError, match="damaged") as caught:
-        store(cluster).load()
-    assert names.RUN in caught.value.hint
+    whole = base64.b64decode(item["binaryData"]["record"])
+    for damage in (b"nonsense", whole[:-9], whole[:20] + b"nonsense" + whole[28:]):
+        item["binaryData"] = {"record": base64.b64encode(damage).decode()}
+        with pytest.raises(OcpvError, match="damaged") as caught:
+            store(cluster).load()
+        assert names.RUN in caught.value.hint
     item["data"]["version"] = "9"
     with pytest.raises(InvalidInput, match="version 1"):
         store(cluster).load()
