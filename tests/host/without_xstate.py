@@ -13,10 +13,10 @@ import struct
 import sys
 from pathlib import Path
 
-# for the C library and for OpenSSL, in the guest's environment
+# for the C library, for OpenSSL and for Go, in the guest's environment
 LESS_VECTORS = (
     "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW "
-    "OPENSSL_ia32cap=~0x1000000000000000:0"
+    "OPENSSL_ia32cap=~0x1000000000000000:0 GODEBUG=cpu.all=off"
 )
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _ARCHITECTURE, _PTRACE = 0xC000003E, 101
