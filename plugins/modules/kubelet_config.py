@@ -87,7 +87,7 @@ options:
       - V(pool_degraded) is a pool that is degraded; V(pool_updating) one whose nodes are updating already;
         V(pools_together) pools that reboot at the same time since they take over; V(other_kubelet_config) another
         object for the pool, which no longer holds then; V(vms_not_evictable) VMs that keep nodes from being
-        drained; V(few_addresses) more pods than addresses.
+        drained; V(few_addresses) more pods than addresses; V(too_many_pods) more pods than the nodes would hold.
     type: list
     elements: str
     choices:
@@ -97,6 +97,7 @@ options:
       - other_kubelet_config
       - vms_not_evictable
       - few_addresses
+      - too_many_pods
     default: []
   node_timeout_seconds:
     description:

@@ -184,6 +184,9 @@ def test_zones_get_the_values_one_after_the_other_and_go_back(
 def test_more_pods_than_addresses_and_a_refused_value(cluster: RunningCluster, api: Client, zones: list[str]) -> None:
     few = call(cluster, "zone-a", max_pods=5000)
     assert few["failed"] and [item["code"] for item in few["problems"]] == ["few_addresses"]
+    crowded = call(cluster, "zone-a", max_pods=5)
+    assert crowded["failed"] and [item["code"] for item in crowded["problems"]] == ["too_many_pods"]
+    assert "zone-a, maxPods 5" in crowded["problems"][0]["message"]
     refused = call(cluster, "zone-a", kubelet_config={"clusterDomain": "x"})
     assert refused["failed"] and "kubelet_config.clusterDomain" in refused["msg"]
     unknown = call(cluster, "zone-x", profile="reference")

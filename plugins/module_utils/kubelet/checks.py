@@ -14,7 +14,7 @@ from ..errors import InvalidInput
 from ..migration.findings import LIVE
 from ..migration.migratability import Verdict, assess_all
 from .objects import CHANGE, CREATE, KEEP, REMOVE, Step, selects
-from .pools import MASTER, Pool, PoolNode
+from .pools import MASTER, PodCount, Pool, PoolNode
 from .values import DEFAULT_MAX_PODS, MAX_PODS, addresses_of
 
 POOL_DEGRADED = "pool_degraded"
@@ -24,8 +24,9 @@ POOLS_TOGETHER = "pools_together"
 OTHER_CONFIG = "other_kubelet_config"
 NOT_EVICTABLE = "vms_not_evictable"
 FEW_ADDRESSES = "few_addresses"
+TOO_MANY_PODS = "too_many_pods"
 # what can be accepted; a paused pool cannot, since nothing would reach its nodes
-ACCEPTABLE = (POOL_DEGRADED, POOL_UPDATING, POOLS_TOGETHER, OTHER_CONFIG, NOT_EVICTABLE, FEW_ADDRESSES)
+ACCEPTABLE = (POOL_DEGRADED, POOL_UPDATING, POOLS_TOGETHER, OTHER_CONFIG, NOT_EVICTABLE, FEW_ADDRESSES, TOO_MANY_PODS)
 
 # eviction strategies, KubeVirt pkg/virt-api/webhooks/validating-webhook/admitters/pod-eviction-admitter.go
 _NO_STRATEGY = ("", "None")
@@ -47,13 +48,14 @@ class Problem:
 @dataclass(frozen=True)
 class Scene:
     """What was read: pools by name, the nodes of each, KubeletConfig objects, VMs (None: not known), the host prefix
-    that leaves a node fewest IPv4 addresses for pods (None: not known)."""
+    that leaves a node fewest IPv4 addresses for pods (None: not known), the pods of each node (None: not known)."""
 
     pools: Mapping[str, Pool]
     nodes: Mapping[str, Sequence[PoolNode]]
     configs: Sequence[Mapping[str, Any]] = ()
     snapshot: Optional[Snapshot] = None
     host_prefix: Optional[int] = None
+    pods: Optional[Mapping[str, PodCount]] = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def problems(scene: Scene, job: Job, accept: Iterable[str] = ()) -> list[Problem
     found += _together(scene, job, due)
     found += _not_evictable(scene, affected)
     found += _addresses(scene, job, due)
+    found += _too_many_pods(scene, job, due)
     accepted = set(accept)
     return [Problem(each.code, each.message, each.hint, each.code in accepted) for each in found]
 
@@ -211,11 +214,34 @@ def _addresses(scene: Scene, job: Job, due: Sequence[str]) -> Iterable[Problem]:
         )
 
 
+def _too_many_pods(scene: Scene, job: Job, due: Sequence[str]) -> Iterable[Problem]:
+    wanted = job.values.get(MAX_PODS)
+    if not isinstance(wanted, int) or scene.pods is None:
+        return
+    for name in due:
+        counts = {node.name: scene.pods.get(node.name, PodCount()) for node in scene.nodes.get(name, ())}
+        pods, places = sum(count.pods for count in counts.values()), wanted * len(counts)
+        cramped = [node for node, count in counts.items() if count.bound > wanted]
+        if pods > places:
+            text = f"{pods} pods run on its {len(counts)} nodes, which would hold {places}: {pods - places} would wait."
+        elif cramped:
+            fullest = max(cramped, key=lambda node: counts[node].bound)
+            text = f"{fullest} has {counts[fullest].bound} pods of DaemonSets and of its own, which stay."
+        else:
+            continue
+        yield Problem(
+            TOO_MANY_PODS,
+            f"Pool {name}, {MAX_PODS} {wanted}: {text}",
+            "Raise the value, add nodes, or stop what need not run; the launcher of each VM is a pod.",
+        )
+
+
 def cautions(scene: Scene, job: Job) -> list[str]:
     """Return what the job costs: nodes, VMs, and what goes beyond what is tested."""
     due, affected = job.due(scene), job.affected(scene)
     verdicts = verdicts_on(scene, affected)
     told = [text for name in affected if scene.nodes.get(name) for text in _cost(scene, name, verdicts)]
+    told += [text for name in due for text in _crowded(scene, job, name)]
     wanted = job.values.get(MAX_PODS)
     if due and isinstance(wanted, int) and wanted > DEFAULT_MAX_PODS:
         told.append(
@@ -238,6 +264,22 @@ def _cost(scene: Scene, name: str, verdicts: Mapping[str, Verdict]) -> Iterable[
     down = [vm for vm in machines if _shut_down(scene, vm, verdicts[vm.key])]
     if down:
         yield f"Pool {name}: {len(down)} VMs are not migrated but shut down when their node is drained: {_some(down)}."
+
+
+def _crowded(scene: Scene, job: Job, name: str) -> Iterable[str]:
+    """Tell when the nodes that stay have no room for the pods of those that are drained together."""
+    wanted, nodes = job.values.get(MAX_PODS), scene.nodes.get(name, ())
+    away = scene.pools[name].at_a_time(len(nodes))
+    if not isinstance(wanted, int) or scene.pods is None or away >= len(nodes):
+        return
+    counts = [scene.pods.get(node.name, PodCount()) for node in nodes]
+    going = sum(count.pods - count.bound for count in counts)
+    room = sum(sorted(max(0, wanted - count.bound) for count in counts)[: len(nodes) - away])
+    if going > room:
+        yield (
+            f"Pool {name}: {going} pods can go to another node, and with {MAX_PODS} {wanted} there is room for {room} "
+            f"while {away} of its {len(nodes)} nodes are away. VMs may have to wait, or keep a node from being drained."
+        )
 
 
 def _some(machines: Sequence[VirtualMachine]) -> str:

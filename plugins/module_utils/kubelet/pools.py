@@ -29,6 +29,8 @@ _DONE = "Done"
 _BAD_STATES = ("Degraded", "Unreconcilable")
 _DEGRADED = ("Degraded", "NodeDegraded", "RenderDegraded")
 
+_BINDING_OWNERS = ("DaemonSet", "Node")
+
 # what a node is doing about a pool's target configuration
 UPDATED, WAITING, DRAINING, UPDATING, REBOOTING, DEGRADED = (
     "updated",
@@ -186,6 +188,34 @@ def parse_pool_node(item: Object) -> PoolNode:
         reason=annotations.get(f"{_ANNOTATION}reason", ""),
         draining=wanted.startswith("drain-") and wanted != applied,
     )
+
+
+@dataclass(frozen=True)
+class PodCount:
+    """How many pods a node has, and how many of them go nowhere else: those of DaemonSets, and the node's own."""
+
+    pods: int = 0
+    bound: int = 0
+
+
+def parse_pod_place(item: Object) -> tuple[str, bool]:
+    """Return the node of a Pod (empty: none yet), and whether it goes nowhere else.
+
+    A static pod has the node as its owner (Kubernetes pkg/kubelet/pod/mirror_client.go).
+    """
+    owners = item["metadata"].get("ownerReferences") or ()
+    bound = any(owner.get("controller") and owner.get("kind") in _BINDING_OWNERS for owner in owners)
+    return item["spec"].get("nodeName") or "", bound
+
+
+def count_pods(places: Iterable[tuple[str, bool]]) -> dict[str, PodCount]:
+    """Return the pods of each node."""
+    found: dict[str, PodCount] = {}
+    for node, bound in places:
+        if node:
+            count = found.get(node, PodCount())
+            found[node] = PodCount(count.pods + 1, count.bound + bound)
+    return found
 
 
 def nodes_by_pool(pools: Iterable[Pool], nodes: Iterable[PoolNode]) -> dict[str, list[PoolNode]]:

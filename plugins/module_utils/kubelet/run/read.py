@@ -16,13 +16,13 @@ from ...cluster.model import Snapshot
 from ...errors import Forbidden, NotFound
 from ...migration.rwx_check import PARTS
 from ..checks import Scene
-from ..pools import nodes_by_pool, parse_pool, parse_pool_node
+from ..pools import PodCount, count_pods, nodes_by_pool, parse_pod_place, parse_pool, parse_pool_node
 
 _NO_POOLS = "KubeletConfig needs OpenShift's machine config operator: is this the cluster that was meant?"
 
 
 def read_scene(gateway: Gateway, *, machines: bool = True) -> Scene:
-    """Return the cluster as it is now; without C(machines) nothing about VMs and the pod network.
+    """Return the cluster as it is now; without C(machines) nothing about VMs, pods and the pod network.
 
     Raises ApiError, NotFound with a hint where there are no machine config pools.
     """
@@ -37,11 +37,17 @@ def read_scene(gateway: Gateway, *, machines: bool = True) -> Scene:
         configs=gateway.list(resources.KUBELET_CONFIGS).items,
         snapshot=_machines(gateway) if machines else None,
         host_prefix=_host_prefix(gateway) if machines else None,
+        pods=_pods(gateway) if machines else None,
     )
 
 
 def _machines(gateway: Gateway) -> Optional[Snapshot]:
     return capture(gateway, PARTS) if gateway.served_versions(resources.KUBEVIRT_GROUP) else None
+
+
+def _pods(gateway: Gateway) -> dict[str, PodCount]:
+    listing = gateway.list_as(resources.PODS, parse_pod_place, field_selector=resources.ACTIVE_PODS)
+    return count_pods(listing.items)
 
 
 def _host_prefix(gateway: Gateway) -> Optional[int]:

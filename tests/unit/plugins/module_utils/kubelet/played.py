@@ -74,6 +74,7 @@ class PlayedCluster:
 
     def __init__(self, pools: Iterable[Obj], nodes: Iterable[Obj], configs: Iterable[Obj] = ()) -> None:
         self.objects: dict[str, dict[str, Obj]] = {
+            "pods": {},
             POOLS: {item["metadata"]["name"]: item for item in pools},
             NODES: {item["metadata"]["name"]: item for item in nodes},
             CONFIGS: {item["metadata"]["name"]: item for item in configs},

@@ -27,9 +27,12 @@ from ansible_collections.ocpv.scale.plugins.module_utils.kubelet.objects import 
     verdict,
 )
 from ansible_collections.ocpv.scale.plugins.module_utils.kubelet.pools import (
+    PodCount,
     PoolNode,
     Record,
+    count_pods,
     nodes_by_pool,
+    parse_pod_place,
     parse_pool,
     parse_pool_node,
     parse_record,
@@ -304,6 +307,44 @@ class TestChecks:
             ["few_addresses"] if few else []
         )
         assert not problems(scene(), job(scene(), {"maxPods": pods}))
+
+    @pytest.mark.parametrize(
+        ("max_pods", "counts", "told"),
+        [
+            (100, [(100, 20), (100, 20)], ""),
+            (99, [(100, 20), (100, 20)], "200 pods run on its 2 nodes, which would hold 198: 2 would wait"),
+            (40, [(41, 41), (20, 20)], "one has 41 pods of DaemonSets"),
+            (60, [(110, 20), (0, 0)], ""),
+        ],
+    )
+    def test_fewer_pods_than_there_are(self, max_pods: int, counts: list[tuple[int, int]], told: str) -> None:
+        pods = {name: PodCount(*each) for name, each in zip(("one", "two"), counts, strict=True)}
+        seen = scene(pods={**pods, "elsewhere": PodCount(4000)})
+        found = problems(seen, job(seen, {"maxPods": max_pods}))
+        assert [each.code for each in found] == (["too_many_pods"] if told else [])
+        assert not found or told in found[0].message
+        assert not problems(seen, job(seen, {"kubeAPIQPS": 10}))
+
+    @pytest.mark.parametrize(("max_pods", "told"), [(120, False), (119, True)])
+    def test_no_room_while_a_node_is_away(self, max_pods: int, told: bool) -> None:
+        """Three nodes, one at a time: 200 pods that go elsewhere, and room for max_pods less 20 on each of two."""
+        pool = scene().pools["worker"]
+        nodes = [PoolNode(name, {}, True) for name in ("one", "two", "three")]
+        pods = {"one": PodCount(120, 20), "two": PodCount(120, 20), "three": PodCount(20, 20)}
+        seen = scene(pools={"worker": replace(pool, max_unavailable=1)}, nodes={"worker": nodes}, pods=pods)
+        assert not problems(seen, job(seen, {"maxPods": max_pods}))
+        cautioned = [text for text in cautions(seen, job(seen, {"maxPods": max_pods})) if "while 1 of its 3" in text]
+        assert bool(cautioned) is told
+        assert not told or "200 pods can go to another node" in cautioned[0] and "room for 198" in cautioned[0]
+
+    def test_pods_are_counted_by_node_with_those_that_go_nowhere_else(self) -> None:
+        def pod(node: str, owner: str = "", **more: Any) -> Obj:
+            owners = {"ownerReferences": [{"kind": owner, "controller": True, **more}]} if owner else {}
+            return {"metadata": {"name": "p", **owners}, "spec": {"nodeName": node} if node else {}}
+
+        items = [pod("one", "DaemonSet"), pod("one", "Node"), pod("one", "ReplicaSet"), pod("one"), pod("")]
+        items += [pod("two", "DaemonSet", controller=False)]
+        assert count_pods(map(parse_pod_place, items)) == {"one": PodCount(4, 2), "two": PodCount(1, 0)}
 
     @pytest.mark.parametrize(("pods", "told"), [(250, False), (251, True), (500, True)])
     def test_more_than_is_tested_for_long_is_told(self, pods: int, told: bool) -> None:
