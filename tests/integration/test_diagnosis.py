@@ -327,6 +327,17 @@ class TestTarget:
         assert entry["phase"] == "Scheduling"
         assert entry["target_node"].startswith("worker-")
 
+    @pytest.mark.simulated("faults do not reach the controllers there")
+    def test_a_target_pod_that_is_refused(self, scene: Scene) -> None:
+        match = {"verb": "create", "path": r"/namespaces/shop/pods(\?|$)"}
+        scene.cluster.faults({"match": match, "action": {"status": 403}})
+        try:
+            migrate(scene, "shop/web-13")
+            entry = told(scene, "shop/web-13", "target_pod_refused")
+        finally:
+            scene.cluster.faults()
+        assert (entry["phase"], entry["target_node"]) == ("Pending", "")
+
     def test_a_target_pod_that_dies(self, scene: Scene) -> None:
         set_faults(scene.cluster, {"vm": "shop/web-07", "effect": "hang"})
         name = migrate(scene, "shop/web-07")
@@ -358,6 +369,12 @@ class TestNodes:
         entry = told(scene, "shop/web-09", "migration_network_unreachable")
         assert f"failureReason: {reason}" in entry["evidence"]
         assert "Migrations use the pod network." in entry["evidence"]
+
+    def test_a_target_that_publishes_no_address(self, scene: Scene) -> None:
+        set_model(scene.cluster, prepare_target_seconds="500")
+        wait_for(scene, migrate(scene, "shop/web-11"), "PreparingTarget")
+        entry = told(scene, "shop/web-11", "preparing_stuck")
+        assert "logs of virt-handler" in entry["remedy"]
 
     def test_one_that_is_being_cancelled(self, scene: Scene) -> None:
         set_model(scene.cluster, prepare_target_seconds="500")
@@ -407,6 +424,22 @@ class TestRun:
         assert (item["status"], item["code"]) == ("failed", "quota")
         assert [diagnosis["symptom"] for diagnosis in item["diagnoses"]] == ["quota"]
         assert any("ResourceQuota shop/compute" in fact for fact in item["diagnoses"][0]["evidence"])
+
+    def test_a_vm_that_is_shut_down_meanwhile_is_told_and_not_started(self, scene: Scene) -> None:
+        configure(scene, **PATIENT)
+        set_faults(scene.cluster, {"vm": "shop/web-12", "effect": "hang"})
+        process = scene.start(scene.plan({"non-critical": [("shop/web-12", free_target(scene, "shop/web-12"))]}))
+        scene.wait_for_phase("ocpv-", "Running")
+        requests = "/apis/subresources.kubevirt.io/v1/namespaces/shop/virtualmachines/web-12"
+        assert scene.client.put(f"{requests}/stop", {"gracePeriod": 0}).status == 202
+        try:
+            item = move_of(process.result(), "m1")
+            assert scene.client.get(kubevirt_path("virtualmachineinstances", "shop/web-12")).status == 404
+        finally:
+            assert scene.client.put(f"{requests}/start", {}).status == 202
+        assert (item["status"], item["code"]) == ("failed", "vm_stopped")
+        assert [diagnosis["symptom"] for diagnosis in item["diagnoses"]] == ["vm_stopped"]
+        assert "Start the VM again" in item["diagnoses"][0]["remedy"]
 
     @pytest.mark.simulated("copies that take minutes are over soon in simulated time only")
     def test_a_late_move_tells_what_slowed_it_down(self, scene: Scene) -> None:
