@@ -1,7 +1,8 @@
 """Second interfaces of pods: what Multus and the CNI plugins make of a NetworkAttachmentDefinition on a node. Pure.
 
 Source: multus-cni pkg/k8sclient/k8sclient.go; containernetworking plugins/main (macvlan, ipvlan, bridge) and
-plugins/ipam; whereabouts pkg/types/types.go and pkg/allocate/allocate.go (which reads C(exclude), nothing else).
+plugins/ipam; whereabouts pkg/types/types.go, pkg/allocate/allocate.go (which reads C(exclude), nothing else) and
+pkg/iphelpers/iphelpers.go.
 """
 
 from __future__ import annotations
@@ -169,23 +170,33 @@ def address_for(config: Obj, taken: Collection[str], taken_on_node: Collection[s
 
 
 def addresses_of(ipam: Obj) -> Iterator[Address]:
-    """The addresses that whereabouts may give out, lowest first; raises NotAttached for a range that is none."""
-    for part in ipam.get("ipRanges") or [ipam]:
-        network, first, last = _bounds(part)
-        # these are read for the whole configuration and for each range
-        excluded = [_network(each) for each in {*(part.get("exclude") or []), *(ipam.get("exclude") or [])}]
-        number = int(first)
-        while number <= int(last):
-            found = type(first)(number)
-            blocks = [each for each in excluded if each.version == found.version and found in each]
-            if not blocks:
-                yield found
-                number += 1
-            else:
-                number = max(int(each.broadcast_address) for each in blocks) + 1
+    """The addresses that whereabouts may give out, lowest first; raises NotAttached for a range that is none.
+
+    Of several ranges a pod gets an address each; here the first range counts.
+    """
+    part = _part(ipam)
+    _, first, last = _bounds(part)
+    excluded = [_network(each) for each in part.get("exclude") or []]
+    number = int(first)
+    while number <= int(last):
+        found = type(first)(number)
+        blocks = [each for each in excluded if each.version == found.version and found in each]
+        if not blocks:
+            yield found
+            number += 1
+        else:
+            number = max(int(each.broadcast_address) for each in blocks) + 1
+
+
+def _part(ipam: Obj) -> Obj:
+    """The first range. What is excluded beside "range" does not count for those in "ipRanges"."""
+    found: Obj = ipam if ipam.get("range") else (ipam.get("ipRanges") or [ipam])[0]
+    return found
 
 
 def _bounds(part: Obj) -> tuple[Network, Address, Address]:
+    """An end that is not between the network's first and last address counts as none, as one does that lies before the
+    start."""
     text = str(part.get("range") or "")
     start, end = part.get("range_start"), part.get("range_end")
     if "-" in text:
@@ -193,30 +204,35 @@ def _bounds(part: Obj) -> tuple[Network, Address, Address]:
         end, _, length = rest.partition("/")
         text = f"{start}/{length}"
     network = _network(text)
-    low, high = int(network.network_address), int(network.broadcast_address)
-    if network.num_addresses > 2:
-        low, high = low + 1, high - (network.version == 4)
+    if network.num_addresses < 4:
+        raise NotAttached(
+            f"error at storage engine: net mask is too short, subnet {network} has no usable IP addresses"
+        )
+    low, high = int(network.network_address) + 1, int(network.broadcast_address) - 1
+    ends = [ipaddress.ip_address(each) if each else None for each in (start, end)]
+    first, last = (int(each) if each and each.version == network.version else -1 for each in ends)
+    first = first if low <= first <= high else low
+    last = last if first <= last <= high else high
     kind = type(network.network_address)
-    first = ipaddress.ip_address(start) if start else kind(low)
-    last = ipaddress.ip_address(end) if end else kind(high)
-    return network, first, last
+    return network, kind(first), kind(last)
 
 
 def _network(text: str) -> Network:
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError as error:
-        raise NotAttached(f"error loading IPAM config: invalid CIDR {text}: {error}") from error
+        raise NotAttached(f"invalid CIDR {text}: {error}") from error
 
 
 def _lowest(ipam: Obj, taken: Collection[str]) -> str:
     for found in addresses_of(ipam):
         if str(found) not in taken:
             return str(found)
-    _, first, last = _bounds((ipam.get("ipRanges") or [ipam])[0])
+    part = _part(ipam)
+    network, first, last = _bounds(part)
     raise NotAttached(
-        f"error at storage engine: Could not allocate IP in range: ip: {first} / - {last} / range: {ipam.get('range')}"
-        f" / excludeRanges: {ipam.get('exclude') or []}"
+        f"error at storage engine: Could not allocate IP in range: ip: {first} / - {last} / range: {network}"
+        f" / excludeRanges: [{' '.join(part.get('exclude') or [])}]"
     )
 
 

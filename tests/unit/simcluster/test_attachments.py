@@ -155,8 +155,19 @@ class TestAddresses:
                 *("10.200.5.9", "10.200.5.11", 3),
             ),
             ({"range": "10.200.5.20-10.200.5.22/24"}, "10.200.5.20", "10.200.5.22", 3),
-            ({"range": "fd00::/125"}, "fd00::1", "fd00::7", 7),
-            ({"ipRanges": [{"range": "10.1.0.0/30"}, {"range": "10.2.0.0/30"}]}, "10.1.0.1", "10.2.0.2", 4),
+            ({"range": "fd00::/125"}, "fd00::1", "fd00::6", 6),
+            # ends that are not to be given out count as none
+            (
+                {"range": "10.200.5.0/29", "range_start": "10.200.5.0", "range_end": "10.200.5.7"},
+                *("10.200.5.1", "10.200.5.6", 6),
+            ),
+            (
+                {"range": "10.200.5.0/29", "range_start": "10.200.5.4", "range_end": "10.200.5.3"},
+                *("10.200.5.4", "10.200.5.6", 3),
+            ),
+            ({"ipRanges": [{"range": "10.1.0.0/30"}, {"range": "10.2.0.0/30"}]}, "10.1.0.1", "10.1.0.2", 2),
+            ({"ipRanges": [{"range": "10.1.0.0/29"}], "exclude": ["10.1.0.0/30"]}, "10.1.0.1", "10.1.0.6", 6),
+            ({"ipRanges": [{"range": "10.1.0.0/29", "exclude": ["10.1.0.0/30"]}]}, "10.1.0.4", "10.1.0.6", 3),
         ],
     )
     def test_what_whereabouts_gives_out(self, ipam: Obj, first: str, last: str, count: int) -> None:
@@ -170,6 +181,8 @@ class TestAddresses:
         config = macvlan(ipam={"type": "whereabouts", "range": "10.200.5.0/30"})
         with pytest.raises(NotAttached, match="Could not allocate IP in range: ip: 10.200.5.1 / - 10.200.5.2"):
             address_for(config, {"10.200.5.1", "10.200.5.2"}, ())
+        with pytest.raises(NotAttached, match="net mask is too short"):
+            address_for(macvlan(ipam={"type": "whereabouts", "range": "10.200.5.0/31"}), (), ())
 
     def test_other_ways_to_an_address(self) -> None:
         local = {"type": "host-local", "ranges": [[{"subnet": "10.3.0.0/24", "rangeStart": "10.3.0.5"}]]}

@@ -49,11 +49,11 @@ class Pool:
 def pool_of(network: Network, start: Optional[Address], end: Optional[Address], excluded: Iterable[Network]) -> Pool:
     """Return the pool of a whereabouts range: without ends all but the network's first and last address.
 
-    Source: whereabouts pkg/iphelpers (FirstUsableIP, LastUsableIP).
+    These two are never handed out, even if they are named as ends. Source: whereabouts pkg/iphelpers (GetIPRange).
     """
     low, high = _low(network), _high(network)
-    first = int(start) if start is not None else low + 1
-    last = int(end) if end is not None else high - 1
+    first = max(int(start) if start is not None else low, low + 1)
+    last = min(int(end) if end is not None else high, high - 1)
     return Pool(network, first, last, tuple(item for item in excluded if item.version == network.version))
 
 
