@@ -13,12 +13,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 Obj = dict[str, Any]
 PROBE_INTERFACE = "probe0"
+POD_NAMESPACE = "openshift-cnv"
 _FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 _numbers = itertools.count(1)
 
@@ -61,13 +63,24 @@ def run(*command: str, text: str = "", **variables: str) -> str:
 class Lab:
     """Two nodes at one switch, each with a network card of the name that is asked for.
 
-    ``mtu`` is that of cards and switch, ``second_port`` the MTU of the switch's port to the second node.
+    ``mtu`` is that of cards and switch, ``second_port`` the MTU of the switch's port to the second node. ``etc`` is the
+    folder that plugins on the nodes see as /etc, ``more_plugins`` one with others than the usual.
     """
 
-    def __init__(self, card: str = "eth1", *, mtu: int = 9000, second_port: int | None = None) -> None:
+    def __init__(
+        self,
+        card: str = "eth1",
+        *,
+        mtu: int = 9000,
+        second_port: int | None = None,
+        etc: Path | None = None,
+        more_plugins: Path | None = None,
+    ) -> None:
         self._card = card
         self._mtu = mtu
         self._second_port = second_port or mtu
+        self._etc = etc
+        self._plugins = os.pathsep.join(filter(None, [str(more_plugins or ""), plugin_folder()]))
         self._prefix = f"ocpv{os.getpid()}-{next(_numbers)}"
         self._stack = contextlib.ExitStack()
         self.folder = Path()
@@ -118,25 +131,52 @@ class Lab:
         self.ip(node, "link", "set", self._card, "master", name)
         self.ip(node, "link", "set", name, "up")
 
-    def add(self, node: str, config: Obj) -> str:
-        """Gives the node's pod an interface as a configuration says; returns its address. Raises PluginError."""
-        pod = f"pod-{node}"
+    def namespace(self, where: str) -> str:
+        """Path of a network namespace."""
+        return f"/var/run/netns/{self._prefix}-{where}"
+
+    def keep(self, what: AbstractContextManager[Any]) -> None:
+        """Enters something that is needed until the last interface is removed."""
+        self._stack.enter_context(what)
+
+    def new_pod(self, name: str) -> str:
+        """Another pod than each node's own; returns what it is called from now on."""
+        pod = f"pod-{name}"
+        self._namespace(pod)
+        return pod
+
+    def add(self, node: str, config: Obj, pod: str = "") -> str:
+        """Gives a pod (the node's own, unless named) an interface as a configuration says; returns its address. Raises
+        PluginError."""
+        pod = pod or f"pod-{node}"
         result = self._plugin("ADD", node, pod, config)
         self._attached.append((node, pod, config))
         return str(result["ips"][0]["address"]).partition("/")[0]
 
+    def remove(self, node: str, config: Obj, pod: str = "") -> None:
+        """Takes the interface away again. Raises PluginError."""
+        pod = pod or f"pod-{node}"
+        self._plugin("DEL", node, pod, config)
+        self._attached.remove((node, pod, config))
+
     def _plugin(self, command: str, node: str, pod: str, config: Obj) -> Obj:
-        folder = plugin_folder()
         variables = {
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": pod,
-            "CNI_NETNS": f"/var/run/netns/{self._prefix}-{pod}",
+            "CNI_NETNS": self.namespace(pod),
             "CNI_IFNAME": PROBE_INTERFACE,
-            "CNI_PATH": folder,
+            "CNI_PATH": self._plugins,
+            # as the container runtime says it
+            "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE={POD_NAMESPACE};K8S_POD_NAME={pod};"
+            f"K8S_POD_INFRA_CONTAINER_ID={pod}",
         }
-        inside = ("ip", "netns", "exec", f"{self._prefix}-{node}")
+        inside = ["ip", "netns", "exec", f"{self._prefix}-{node}"]
+        if self._etc:
+            # the mounts of "ip netns exec" are seen by nobody else
+            inside += ["sh", "-c", 'mount --bind "$0" /etc && exec "$@"', str(self._etc)]
+        program = shutil.which(config["type"], path=self._plugins) or config["type"]
         try:
-            output = run(*inside, os.path.join(folder, config["type"]), text=json.dumps(config), **variables)
+            output = run(*inside, program, text=json.dumps(config), **variables)
         except subprocess.CalledProcessError as error:
             # plugins write their errors to standard output
             raise PluginError(f"{error.stdout} {error.stderr}".strip()) from error

@@ -1,0 +1,1 @@
+"""The network plugin that hands out addresses, at work against a real API server."""
