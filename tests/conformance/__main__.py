@@ -8,6 +8,7 @@ python -m conformance --own-cluster   # the cluster that KUBECONFIG names, in a 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from support.start import TEMPLATES_VARIABLE
 
 from . import own_cluster
-from .binaries import NotToBeHad, ensure, find
+from .binaries import NotToBeHad, ensure, ensure_whereabouts, find
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -35,7 +36,9 @@ def main(values: list[str] | None = None) -> int:
     )
     what.add_argument("--own-cluster", action="store_true", help="test the cluster that KUBECONFIG names")
     parser.add_argument("--yes", action="store_true", help="with --own-cluster: do not ask before it is touched")
-    parser.add_argument("--no-build", action="store_true", help="do not build kube-apiserver")
+    parser.add_argument(
+        "--no-build", action="store_true", help="do not build kube-apiserver and whereabouts"
+    )
     options, more = parser.parse_known_args(values)
     if options.own_cluster:
         return own_cluster.main(more, ask=not options.yes)
@@ -48,6 +51,10 @@ def main(values: list[str] | None = None) -> int:
         say(f"left out: {error}")
         return 0 if optional else 2
     say(f"{found.version()} from {found.origin}")
+    if not options.no_build:
+        # before the tests begin, which leave a build little of the machine; theirs say why if it is not to be had
+        with contextlib.suppress(NotToBeHad):
+            ensure_whereabouts()
     # what takes longest comes first
     command = [sys.executable, "-m", "pytest", str(TESTS / "conformance"), str(TESTS / "integration"), *more]
     with tempfile.TemporaryDirectory(prefix="conformance-templates-") as templates:

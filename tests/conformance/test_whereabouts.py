@@ -168,13 +168,15 @@ def test_an_end_before_the_start_counts_as_none(place: Place) -> None:
     ("start", "given_back"), [("fd00:200:5:0:7fff:ffff:ffff:ffff", True), ("fd00:200:5:0:8000::1", False)]
 )
 def test_addresses_far_into_a_range_are_not_given_back_with_the_pod(start: str, given_back: bool, place: Place) -> None:
-    """From 2**63 on whereabouts cannot read what it has written. docs/migration-network.md tells so."""
+    """From 2**63 on whereabouts cannot read what it has written. It is refused."""
     config = alone(range="fd00:200:5::/64", range_start=start)
     with nodes(place) as lab:
         assert lab.add("one", config) == start
         lab.remove("one", config)
         assert len(place[0].reservations()) == (0 if given_back else 1)
         assert (lab.add("two", config) == start) == given_back
+    refused = [problem.code for problem in parse_wanted({**CARD, "range": "fd00:200:5::/64", "range_start": start})[1]]
+    assert refused == ([] if given_back else ["range_start_far"])
 
 
 def test_the_account_has_no_more_rights_than_whereabouts_asks_for(place: Place) -> None:

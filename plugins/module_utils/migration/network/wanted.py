@@ -50,6 +50,8 @@ MTU_LIMITS = (1280, 65535)
 WORKERS = "node-role.kubernetes.io/worker"
 MAX_DEVICE_NAME = 15
 
+# whereabouts stores where an address lies in its range, and reads it back as a signed 64 bit number
+_READABLE = 2**63
 _LONGEST_NAME = 63
 _OBJECT_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
 _DEVICE_NAME = re.compile(r"^[A-Za-z0-9_.:@-]+$")
@@ -270,6 +272,10 @@ def _pool(options: Mapping[str, Any], attachment: str) -> tuple[Optional[Pool], 
     pool = pool_of(network, ends.get("range_start"), ends.get("range_end"), excluded)
     if pool.first > pool.last:
         found.append(Problem("range_backwards", "range_end", options.get("range_end"), "it lies before range_start"))
+    elif attachment != LOCALNET and pool.first - int(network.network_address) >= _READABLE:
+        text = "whereabouts does not give addresses so far into a range back when a pod ends"
+        remedy = f"Begin before {network.network_address + _READABLE}."
+        found.append(Problem("range_start_far", "range_start", options.get("range_start"), text, remedy))
     return pool, found
 
 

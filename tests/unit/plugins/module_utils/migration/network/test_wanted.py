@@ -76,6 +76,7 @@ def test_what_is_made_follows_from_the_topology(
         ({"range": "10.200.5.0"}, "range_invalid", "range"),
         ({"range": "10.200.5.1/24"}, "range_host_bits", "range"),
         ({"range": "10.200.5.0/31"}, "range_unusable", "range"),
+        ({"range": "fd00:5::/64", "range_start": "fd00:5::8000:0:0:0"}, "range_start_far", "range_start"),
         ({"range": "169.254.7.0/24"}, "range_unusable", "range"),
         ({"range": "224.1.0.0/24"}, "range_unusable", "range"),
         ({"range_start": "10.200.6.1"}, "range_end_invalid", "range_start"),
