@@ -339,6 +339,7 @@ class TestTarget:
         assert (entry["phase"], entry["target_node"]) == ("Pending", "")
 
     def test_a_target_pod_that_dies(self, scene: Scene) -> None:
+        configure(scene, **PATIENT)
         set_faults(scene.cluster, {"vm": "shop/web-07", "effect": "hang"})
         name = migrate(scene, "shop/web-07")
         wait_for(scene, name, "Running")

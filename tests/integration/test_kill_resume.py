@@ -21,6 +21,7 @@ from support.playbook import AS_JSON, run_playbook
 from support.rehearsal import Rehearsal, moves_of
 from support.running import Scene
 from support.start import start_cluster
+from support.waiting import set_model
 
 Obj = dict[str, Any]
 PLAYBOOK = "ocpv.scale.rebalance"
@@ -159,11 +160,16 @@ def leave_unanswered(cluster: RunningCluster, requests: Obj, *, answered: int = 
     cluster.faults({"match": {"user": ADMIN, **requests}, "action": {"drop_connection": True}, "after": answered})
 
 
+def hold(moment: Moment, view: Rehearsal) -> Moment:
+    """Let the run that is started next get no further than to the moment, where requests are known beforehand."""
+    if moment.unanswered and not moment.since:
+        leave_unanswered(view.scene.cluster, moment.unanswered, answered=moment.answered)
+    return moment
+
+
 def kill_at(moment: Moment, view: Rehearsal, run: KillableRun) -> None:
     """Kill a run when it is as the moment says; it is frozen until then, so that nothing of it gets further."""
     cluster = view.scene.cluster
-    if moment.unanswered and not moment.since:
-        leave_unanswered(cluster, moment.unanswered, answered=moment.answered)
     run.until(view.scene.holder, "it has the Lease", pause=0.05)
     if moment.unanswered and (since := moment.since):
         run.until(lambda: since(view), "it comes near the moment", pause=0.005)
@@ -187,7 +193,7 @@ def run_to_the_end(run: KillableRun, view: Rehearsal, audit: Audit, *, resumed: 
 
 @pytest.mark.parametrize("name", MOMENTS)
 def test_killed_and_run_again(view: Rehearsal, audit: Audit, start: Starter, name: str) -> None:
-    moment = MOMENTS[name]
+    moment = hold(MOMENTS[name], view)
     with start() as killed:
         kill_at(moment, view, killed)
         with start() as run:
@@ -205,8 +211,10 @@ def test_killed_three_times_and_continued_by_others(
     (other / "sitecustomize.py").write_text(ELSEWHERE)
     path = os.pathsep.join(filter(None, (str(other), os.environ.get("PYTHONPATH"))))
     elsewhere: Obj = {"folder": other, "plan_file": Path("plan.yml"), "PYTHONPATH": path}
+    hold(RECORDED_BUT_NOT_CREATED, view)
     with start() as first:
         kill_at(RECORDED_BUT_NOT_CREATED, view, first)
+        hold(COLD_STOPPED, view)
         with start(**elsewhere) as second:
             second.until(lambda: "/elsewhere/" in view.scene.holder(), "the Lease goes to the other machine")
             kill_at(COLD_STOPPED, view, second)
@@ -232,8 +240,10 @@ def test_a_lease_left_by_a_process_that_was_killed_when_all_was_done_is_given_ba
 @pytest.mark.simulated("the plan is of another scenario, and only simulated clusters of both have the same ids")
 @pytest.mark.parametrize("view", ["v1beta1"], indirect=True)
 def test_killed_where_vms_are_steered_by_their_node_selector(view: Rehearsal, audit: Audit, start: Starter) -> None:
+    hold(STEERED, view)
     with start() as first:
         kill_at(STEERED, view, first)
+        hold(STEERED_UNKNOWN, view)
         with start() as second:
             kill_at(STEERED_UNKNOWN, view, second)
         with start() as last:
@@ -242,11 +252,13 @@ def test_killed_where_vms_are_steered_by_their_node_selector(view: Rehearsal, au
 
 def test_terminated_it_pauses_and_goes_on_when_run_again(view: Rehearsal, audit: Audit, start: Starter) -> None:
     """SIGTERM ends ansible-playbook at once, so the module does not wait for what is in flight either."""
+    set_model(view.scene.cluster, stream_bytes_per_second="2e7")
     with start() as terminated:
         terminated.until(lambda: view.migrations("Running"), "a migration runs")
         terminated.terminate()
         assert terminated.result().returncode != 0
         terminated.gone()
+    set_model(view.scene.cluster)
     record = view.record
     assert record["status"] == "paused"
     assert {move["status"] for move in record["moves"]} >= {"in_flight", "not_attempted"}

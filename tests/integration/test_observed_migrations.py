@@ -80,6 +80,10 @@ def events(api: Client, namespace: str, name: str) -> list[str]:
     ]
 
 
+# what hangs is not given up
+PATIENT = {"progressTimeout": 0, "completionTimeoutPerGiB": 0}
+
+
 @contextlib.contextmanager
 def settings(api: Client, **config: Any) -> Iterator[None]:
     """The cluster's migration settings are others in this block."""
@@ -274,12 +278,13 @@ class TestCancel:
     def test_while_running(self, api: Client, cluster: RunningCluster) -> None:
         set_faults(cluster, {"vm": "shop/cache-02", "effect": "hang"})
         node = api.get(vmi_path("shop", "cache-02")).json()["status"]["nodeName"]
-        name = migrate(api, "shop", "cache-02")
-        eventually(
-            lambda: api.get(migrations_path("shop", name)).json(),
-            lambda obj: (obj.get("status") or {}).get("phase") == "Running",
-        )
-        api.delete(migrations_path("shop", name))
+        with settings(api, **PATIENT):
+            name = migrate(api, "shop", "cache-02")
+            eventually(
+                lambda: api.get(migrations_path("shop", name)).json(),
+                lambda obj: (obj.get("status") or {}).get("phase") == "Running",
+            )
+            api.delete(migrations_path("shop", name))
         eventually(lambda: api.get(migrations_path("shop", name)).status, lambda code: code == 404)
         vmi = api.get(vmi_path("shop", "cache-02")).json()
         state = vmi["status"]["migrationState"]
@@ -406,14 +411,15 @@ class TestFailure:
 
     def test_target_pod_that_goes_away(self, api: Client, cluster: RunningCluster) -> None:
         set_faults(cluster, {"vm": "shop/cache-06", "effect": "hang"})
-        name = migrate(api, "shop", "cache-06")
-        vmi = eventually(
-            lambda: api.get(vmi_path("shop", "cache-06")).json(),
-            lambda obj: (obj["status"].get("migrationState") or {}).get("startTimestamp"),
-        )
-        target = vmi["status"]["migrationState"]["targetPod"]
-        api.delete(f"/api/v1/namespaces/shop/pods/{target}")
-        obj = finished(api, "shop", name)
+        with settings(api, **PATIENT):
+            name = migrate(api, "shop", "cache-06")
+            vmi = eventually(
+                lambda: api.get(vmi_path("shop", "cache-06")).json(),
+                lambda obj: (obj["status"].get("migrationState") or {}).get("startTimestamp"),
+            )
+            target = vmi["status"]["migrationState"]["targetPod"]
+            api.delete(f"/api/v1/namespaces/shop/pods/{target}")
+            obj = finished(api, "shop", name)
         assert obj["status"]["phase"] == "Failed"
         assert obj["status"]["migrationState"]["failureReason"] == "Target pod is down"
         assert api.get(vmi_path("shop", "cache-06")).json()["status"]["phase"] == "Running"
@@ -421,13 +427,14 @@ class TestFailure:
 
     def test_instance_that_is_stopped_meanwhile(self, api: Client, cluster: RunningCluster) -> None:
         set_faults(cluster, {"vm": "shop/app-20", "effect": "hang"})
-        name = migrate(api, "shop", "app-20")
-        eventually(
-            lambda: api.get(migrations_path("shop", name)).json(),
-            lambda obj: (obj.get("status") or {}).get("phase") == "Running",
-        )
-        stop = "/apis/subresources.kubevirt.io/v1/namespaces/shop/virtualmachines/app-20/stop"
-        assert api.put(stop, {}).status == 202
+        with settings(api, **PATIENT):
+            name = migrate(api, "shop", "app-20")
+            eventually(
+                lambda: api.get(migrations_path("shop", name)).json(),
+                lambda obj: (obj.get("status") or {}).get("phase") == "Running",
+            )
+            stop = "/apis/subresources.kubevirt.io/v1/namespaces/shop/virtualmachines/app-20/stop"
+            assert api.put(stop, {}).status == 202
         eventually(lambda: api.get(migrations_path("shop", name)).status, lambda code: code == 404)
         eventually(lambda: api.get(vmi_path("shop", "app-20")).status, lambda code: code == 404)
         said = events(api, "shop", name)

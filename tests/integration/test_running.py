@@ -204,6 +204,7 @@ def test_what_others_did_to_a_vm_before_its_turn_is_respected(scene: Scene, chan
 
 
 def test_a_vm_deleted_while_it_migrates_is_told(scene: Scene) -> None:
+    scene.endless()
     scene.faults({"vm": "shop/web-01", "effect": "hang"})
     process = scene.start(scene.plan({"non-critical": [("shop/web-01", "worker-10")]}))
     scene.wait_for_phase("ocpv-", "Running")

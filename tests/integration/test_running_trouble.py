@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from simcluster.testing import Client
 from support.running import Scene, kubevirt_path, move_of, statuses
 from support.start import start_cluster
 
@@ -110,6 +111,13 @@ def reached(scene: Scene, plan: Obj, result: Obj) -> None:
             assert scene.node_of(f"{move['namespace']}/{move['name']}") == move["target"]
 
 
+def answers(client: Client) -> bool:
+    try:
+        return client.get("/version").status == 200
+    except OSError:
+        return False
+
+
 def test_throttling_server_errors_lost_answers_and_broken_watches_are_survived(scene: Scene) -> None:
     plan = many(scene)
     own = {"user": "kubernetes-admin"}
@@ -135,12 +143,14 @@ def test_an_api_server_that_restarts_in_the_middle_is_waited_for(scene: Scene) -
     scene.wait_for_phase("ocpv-", "Running")
     scene.cluster.restart(down_seconds=3.0)
     time.sleep(4.0)
+    scene.wait(lambda: answers(scene.client), "the API server is back")
     scene.cluster.restart(down_seconds=1.0)
     reached(scene, plan, process.result())
 
 
 def test_a_token_that_expires_ends_the_call_and_a_new_one_goes_on(scene: Scene, tmp_path: Path) -> None:
     plan = many(scene)
+    scene.endless()
     token = scene.cluster.add_token("mover", ["system:masters"], expires_seconds=6 * TIME_SCALE)
     kubeconfig = scene.cluster.write_kubeconfig(tmp_path / "kubeconfig", token)
     scene.faults({"vm": "shop/*", "effect": "hang"})

@@ -43,7 +43,7 @@ from .crew import Crew
 from .executor import Executor
 from .feed import Topic, WatchFeed
 from .interrupt import Interruption
-from .lease import Lease
+from .lease import Lease, LeaseUncertain
 from .limits import Limits, limits_in_force
 from .live import LiveView
 from .options import RunOptions, parse_options
@@ -220,8 +220,8 @@ class Run:
                 self._lease.assert_held()
                 write()
                 return
-            except ApiError as error:
-                passing = isinstance(error, Unreachable) or error.status >= 500
+            except (ApiError, LeaseUncertain) as error:
+                passing = isinstance(error, (Unreachable, LeaseUncertain)) or error.status >= 500
                 if not passing or self._clock() - started >= self._options.api_patience_seconds:
                     raise
             self._sleep(1.0)

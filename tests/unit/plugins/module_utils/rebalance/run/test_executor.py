@@ -10,6 +10,7 @@ from ansible_collections.ocpv.scale.plugins.module_utils import names
 from ansible_collections.ocpv.scale.plugins.module_utils.errors import ApiError, Unreachable
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.plan import Move, Plan, Prediction, Stage, Wave
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.feed import SYNC, Event
+from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.lease import LeaseUncertain
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.live import MIGRATIONS
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.operation import Run
 from ansible_collections.ocpv.scale.plugins.module_utils.rebalance.run.options import RunOptions
@@ -45,7 +46,14 @@ def plan_of(cluster: PlayedCluster, stages: dict[str, list[Move]], **limits: int
     )
 
 
-def call(cluster: PlayedCluster, plan: Plan, *, feed: type[PlayedFeed] = PlayedFeed, **options: Any) -> dict[str, Any]:
+def call(
+    cluster: PlayedCluster,
+    plan: Plan,
+    *,
+    feed: type[PlayedFeed] = PlayedFeed,
+    lease: type[PlayedLease] = PlayedLease,
+    **options: Any,
+) -> dict[str, Any]:
     """Execute the plan once, in a process of its own as it were."""
     run = Run(
         cluster,  # type: ignore[arg-type]
@@ -54,7 +62,7 @@ def call(cluster: PlayedCluster, plan: Plan, *, feed: type[PlayedFeed] = PlayedF
         plan.to_dict(),
         clock=cluster.clock,
         sleep=cluster.step,
-        lease=PlayedLease(),  # type: ignore[arg-type]
+        lease=lease(),  # type: ignore[arg-type]
         watch=lambda gateway, topics: feed(cluster),  # type: ignore[arg-type,return-value]
     )
     return run.execute(lambda text: None)
@@ -104,6 +112,30 @@ def test_every_move_is_made_and_a_second_call_changes_nothing(cluster: PlayedClu
     assert not again["changed"]
     assert again["run"] == result["run"]
     assert dict(cluster.written) == before
+
+
+class LateLease(PlayedLease):
+    """One that is not renewed in time every third time, from the first write on."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def assert_held(self) -> None:
+        self._asked += 1
+        if self._asked % 3 == 1:
+            raise LeaseUncertain("the Lease could not be renewed for 3 s")
+
+
+@pytest.mark.parametrize("patience_seconds", [300, 0])
+def test_a_lease_that_is_renewed_late_is_waited_for(cluster: PlayedCluster, patience_seconds: int) -> None:
+    plan = mixed(cluster)
+    if not patience_seconds:
+        with pytest.raises(LeaseUncertain):
+            call(cluster, plan, lease=LateLease, api_patience_seconds=0)
+        assert not cluster.of("virtualmachineinstancemigrations")
+        return
+    result = call(cluster, plan, lease=LateLease, api_patience_seconds=patience_seconds)
+    assert set(statuses(result).values()) == {"succeeded"}, result["run"]["moves"]
 
 
 def test_a_cold_move_puts_placement_and_run_strategy_back(cluster: PlayedCluster) -> None:
