@@ -36,9 +36,7 @@ def main(values: list[str] | None = None) -> int:
     )
     what.add_argument("--own-cluster", action="store_true", help="test the cluster that KUBECONFIG names")
     parser.add_argument("--yes", action="store_true", help="with --own-cluster: do not ask before it is touched")
-    parser.add_argument(
-        "--no-build", action="store_true", help="do not build kube-apiserver and whereabouts"
-    )
+    parser.add_argument("--no-build", action="store_true", help="do not build kube-apiserver and whereabouts")
     options, more = parser.parse_known_args(values)
     if options.own_cluster:
         return own_cluster.main(more, ask=not options.yes)
