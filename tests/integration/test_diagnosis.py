@@ -371,6 +371,7 @@ class TestNodes:
         assert f"failureReason: {reason}" in entry["evidence"]
         assert "Migrations use the pod network." in entry["evidence"]
 
+    @pytest.mark.simulated("it is worth a word after a minute only, which passes faster in simulated time")
     def test_a_target_that_publishes_no_address(self, scene: Scene) -> None:
         set_model(scene.cluster, prepare_target_seconds="500")
         wait_for(scene, migrate(scene, "shop/web-11"), "PreparingTarget")
