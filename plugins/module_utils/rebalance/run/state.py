@@ -59,7 +59,8 @@ class StateStore:
         self._writer = writer
         self._name = names.state_name(run_id)
         self._version = ""  # resourceVersion of the first ConfigMap, empty while there is none
-        self._revision = 0
+        self._revision = 0  # of the last write that was tried
+        self._stored = 0  # the revision that is known to be in the cluster
         self._set = "a"  # which of two sets of further parts the first ConfigMap points to
         self._doubtful = False  # whether a write may have come through although it was not answered
         self._plan_parts = 1
@@ -87,7 +88,7 @@ class StateStore:
                 self.location, data.get("version"), f"a run state of version {_VERSION} is needed", hint=_RBAC_HINT
             )
         self._version = state["metadata"]["resourceVersion"]
-        self._revision = int(data.get("revision") or 0)
+        self._revision = self._stored = int(data.get("revision") or 0)
         self._set = data.get("record_set") or "a"
         try:
             record = parse_record(self._read(state, _RECORD, int(data["record_parts"]), f"{_RECORD}-{self._set}"))
@@ -153,7 +154,7 @@ class StateStore:
             written = self._gateway.merge_patch(
                 CONFIG_MAPS, self._name, _as_patch(body, answered), namespace=self._namespace
             )
-        self._version, self._set = written["metadata"]["resourceVersion"], chosen
+        self._version, self._set, self._stored = written["metadata"]["resourceVersion"], chosen, self._revision
 
     def _is_written(self, problem: Optional[ApiError]) -> bool:
         """Look what became of a write that was refused or not answered; True if it is there after all."""
@@ -165,7 +166,7 @@ class StateStore:
         data = state.get("data") or {}
         revision = int(data.get("revision") or 0)
         own = data.get("writer") == self._writer
-        if not own and revision >= self._revision:
+        if not own and revision != self._stored:
             raise Conflict(
                 f"{self.location} was written by another process ({data.get('writer')}).",
                 status=409,
@@ -173,7 +174,7 @@ class StateStore:
             ) from problem
         # else somebody changed labels, annotations or the request, but not the state
         self._version, self._set = state["metadata"]["resourceVersion"], data.get("record_set") or "a"
-        self._doubtful = False
+        self._stored, self._doubtful = revision, False
         return own and revision == self._revision
 
     def _first(self, record: RunRecord, pieces: list[bytes], chosen: str) -> Object:

@@ -168,6 +168,26 @@ def test_writes_that_are_never_answered_are_not_taken_for_a_conflict(cluster) ->
     assert store(cluster).load().record == record(2)
 
 
+def test_one_whose_writes_failed_again_and_again_does_not_overwrite_another(cluster) -> None:
+    one = store(cluster, "one")
+    one.create(PLAN, record())
+
+    def lose(verb: str, plural: str) -> None:
+        raise Unreachable("connection lost", details={"outcome": "unknown"})
+
+    cluster.requested = lose
+    for _try in range(3):
+        with pytest.raises(Unreachable):
+            one.save(record(1))
+    cluster.requested = lambda verb, plural: None
+    two = store(cluster, "two")
+    two.load()
+    two.save(record(2))
+    with pytest.raises(Conflict, match="another process"):
+        one.save(record(1))
+    assert store(cluster).load().record == record(2)
+
+
 @pytest.mark.parametrize("outcome", ["unknown", "not sent"])
 @pytest.mark.parametrize("effect", ["answered", "requested"])
 def test_whatever_is_lost_a_reader_always_finds_one_whole_record(cluster, monkeypatch, effect, outcome) -> None:
