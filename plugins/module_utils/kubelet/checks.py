@@ -106,7 +106,7 @@ def problems(scene: Scene, job: Job, accept: Iterable[str] = ()) -> list[Problem
     found += _together(scene, job, due)
     found += _not_evictable(scene, affected)
     found += _addresses(scene, job, due)
-    found += _too_many_pods(scene, job, due)
+    found += _too_many_pods(scene, job)
     accepted = set(accept)
     return [Problem(each.code, each.message, each.hint, each.code in accepted) for each in found]
 
@@ -214,11 +214,20 @@ def _addresses(scene: Scene, job: Job, due: Sequence[str]) -> Iterable[Problem]:
         )
 
 
-def _too_many_pods(scene: Scene, job: Job, due: Sequence[str]) -> Iterable[Problem]:
+def _taking(scene: Scene, job: Job) -> list[str]:
+    """Return the pools whose nodes get the job's values: those that are due, and those that take over from them and
+    have no KubeletConfig of their own."""
+    due = job.due(scene)
+    heirs = {other for name in due for other in inheriting(scene, name)}
+    own = {name for name in heirs if any(selects(item, scene.pools[name]) for item in scene.configs)}
+    return [name for name in job.affected(scene) if name in due or name in heirs - own]
+
+
+def _too_many_pods(scene: Scene, job: Job) -> Iterable[Problem]:
     wanted = job.values.get(MAX_PODS)
     if not isinstance(wanted, int) or scene.pods is None:
         return
-    for name in due:
+    for name in _taking(scene, job):
         counts = {node.name: scene.pods.get(node.name, PodCount()) for node in scene.nodes.get(name, ())}
         pods, places = sum(count.pods for count in counts.values()), wanted * len(counts)
         cramped = [node for node, count in counts.items() if count.bound > wanted]
@@ -241,7 +250,7 @@ def cautions(scene: Scene, job: Job) -> list[str]:
     due, affected = job.due(scene), job.affected(scene)
     verdicts = verdicts_on(scene, affected)
     told = [text for name in affected if scene.nodes.get(name) for text in _cost(scene, name, verdicts)]
-    told += [text for name in due for text in _crowded(scene, job, name)]
+    told += [text for name in _taking(scene, job) for text in _crowded(scene, job, name)]
     wanted = job.values.get(MAX_PODS)
     if due and isinstance(wanted, int) and wanted > DEFAULT_MAX_PODS:
         told.append(

@@ -379,6 +379,15 @@ class TestChecks:
         assert [text for text in cautions(seen, waiting) if "drained and rebooted" in text] == [
             "Pool zone-0: 1 nodes are drained and rebooted, 1 at a time; 1 VMs have to leave them."
         ]
+        crowded = replace(seen, pods={"one": PodCount(9, 2)}, snapshot=None)
+        few = replace(waiting, values={"maxPods": 8})
+        assert "Pool zone-0, maxPods 8" in next(e.message for e in problems(crowded, few) if e.code == "too_many_pods")
+        own = {
+            "metadata": {"name": "k"},
+            "spec": {"machineConfigPoolSelector": {"matchLabels": zone["metadata"]["labels"]}},
+        }
+        assert zone["metadata"]["labels"]
+        assert "too_many_pods" not in [each.code for each in problems(replace(crowded, configs=[own]), few)]
         # what its owners have paused is left alone
         pools["zone-0"] = replace(pools["zone-0"], paused=True)
         assert problems(replace(seen, pools=pools), waiting) == []
